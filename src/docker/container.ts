@@ -1,0 +1,23 @@
+/** What Nuncio reads of a container, in its own words and detached from the API's shapes. */
+export interface Container {
+  /** 64 hexadecimal digits. */
+  readonly id: string;
+  /** Without the leading slash of the API. */
+  readonly name: string;
+  readonly state: 'running' | 'paused';
+  /** As the image and `docker run` set it: `NAME=value` entries split at the first `=`, in order. */
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly labels: ReadonlyMap<string, string>;
+  /** Empty for `network_mode: host`, `none` and `container:X`. */
+  readonly networks: readonly ContainerNetwork[];
+  /** `bridge`, `host`, `none`, `container:<id>`, or a network's name or id. */
+  readonly networkMode: string;
+}
+
+export interface ContainerNetwork {
+  /** The network's id, the same in every container attached to it. */
+  readonly id: string;
+  readonly name: string;
+  /** Canonical addresses, IPv4 before IPv6. */
+  readonly addresses: readonly string[];
+}
