@@ -28,8 +28,18 @@ export interface HostPort {
 export type Source =
   | { readonly kind: 'static'; readonly endpoints: readonly HostPort[] }
   | { readonly kind: 'srv'; readonly name: string }
-  | { readonly kind: 'etcd'; readonly servers: readonly HostPort[]; readonly path: string; readonly tags: readonly string[] }
-  | { readonly kind: 'consul'; readonly server: HostPort; readonly path: string; readonly tags: readonly string[] }
+  | {
+      readonly kind: 'etcd';
+      readonly servers: readonly HostPort[];
+      readonly path: string;
+      readonly tags: readonly string[];
+    }
+  | {
+      readonly kind: 'consul';
+      readonly server: HostPort;
+      readonly path: string;
+      readonly tags: readonly string[];
+    }
   | {
       readonly kind: 'consul-service';
       readonly server: HostPort;
@@ -52,14 +62,14 @@ export interface Backend {
   readonly options: BackendOptions;
 }
 
-/** Equal for sources that one watch can serve. */
+/** Equal for sources that one watch can serve. The parser writes the keys of a kind in one order, so JSON is canonical. */
 export function sourceKey(source: Source): string {
-  return JSON.stringify(source, Object.keys(source).sort().concat('host', 'port'));
+  return JSON.stringify(source);
 }
 
 /** Equal for backends that behave alike: same source, same options. */
 export function backendKey(backend: Backend): string {
-  return `${sourceKey(backend.source)} ${JSON.stringify(backend.options, Object.keys(backend.options).sort())}`;
+  return JSON.stringify([backend.source, backend.options]);
 }
 
 /** The backend with the port that its caller dialled filled in where the descriptor leaves that open. */

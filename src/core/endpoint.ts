@@ -12,7 +12,11 @@ export interface Endpoint extends SocketAddress {
 }
 
 /** An endpoint with what most sources do not say filled in: weight 1, priority 0, no tags. */
-export function endpoint(ip: string, port: number, rest: Partial<Omit<Endpoint, 'ip' | 'port'>> = {}): Endpoint {
+export function endpoint(
+  ip: string,
+  port: number,
+  rest: Partial<Omit<Endpoint, 'ip' | 'port'>> = {},
+): Endpoint {
   return {
     ip,
     port,
