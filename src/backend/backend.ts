@@ -79,7 +79,7 @@ export function withDialledPort(backend: Backend, port: number): Backend {
   return { ...backend, source: { ...source, port } };
 }
 
-/** A source in the spelling of a descriptor, for log lines and pages. */
+/** A source in the spelling of a descriptor, for log lines and pages; `parseDescriptor` reads it back as the same. */
 export function describeSource(source: Source): string {
   const list = (servers: readonly HostPort[]) => servers.map((s) => formatHostPort(s.host, s.port)).join(',');
   switch (source.kind) {
@@ -88,14 +88,23 @@ export function describeSource(source: Source): string {
     case 'srv':
       return source.name;
     case 'etcd':
-      return `etcd://${list(source.servers)}${source.path}`;
+      return `etcd://${list(source.servers)}${source.path}${query({ tag: source.tags.join(',') })}`;
     case 'consul':
-      return `consul://${list([source.server])}${source.path}`;
-    case 'consul-service':
-      return `consul-service://${list([source.server])}/${source.name}`;
+      return `consul://${list([source.server])}${source.path}${query({ tag: source.tags.join(',') })}`;
+    case 'consul-service': {
+      const { tags, datacenter, passing } = source;
+      const options = query({ tag: tags.join(','), dc: datacenter ?? '', passing: passing ? '' : 'false' });
+      return `consul-service://${list([source.server])}/${source.name}${options}`;
+    }
     case 'docker':
       return `docker://${source.name}${source.port === undefined ? '' : `:${source.port}`}`;
     case 'file':
       return `file://${source.path}`;
   }
+}
+
+/** `?key=value&…` of the values that are not empty. */
+function query(values: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(values).filter(([, value]) => value !== '');
+  return pairs.length === 0 ? '' : `?${pairs.map(([key, value]) => `${key}=${value}`).join('&')}`;
 }
