@@ -33,8 +33,8 @@ export function endpointKey(address: SocketAddress): string {
 }
 
 /**
- * A set in its canonical form: each address once (the first one wins), ordered by priority, then address, so that
- * equal sets are equal texts and an order that a registry shuffles is no change.
+ * A set in its canonical form: each address once (the first one wins), by priority, and within one priority in the order
+ * of the source. A source without an order of its own sorts first, so that a shuffled answer is no change.
  */
 export function canonicalSet(endpoints: readonly Endpoint[]): readonly Endpoint[] {
   const byKey = new Map<string, Endpoint>();
@@ -42,9 +42,7 @@ export function canonicalSet(endpoints: readonly Endpoint[]): readonly Endpoint[
     const key = endpointKey(candidate);
     if (!byKey.has(key)) byKey.set(key, candidate);
   }
-  return [...byKey.entries()]
-    .sort(([keyA, a], [keyB, b]) => a.priority - b.priority || (keyA < keyB ? -1 : 1))
-    .map(([, value]) => value);
+  return [...byKey.values()].sort((a, b) => a.priority - b.priority);
 }
 
 /** Whether two sets in canonical form are the same in everything that a reader sees. */
