@@ -1,0 +1,170 @@
+import { type Backend, backendKey, describeSource, type Source } from '../backend/backend.ts';
+import type { Caller, CallerChange } from '../caller/caller.ts';
+import { isLoopbackOrLinkLocal, isUnspecified } from '../core/address.ts';
+import { canonicalSet, type Endpoint, endpointKey, sameSet } from '../core/endpoint.ts';
+import { AppError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { fail, type Result } from '../core/result.ts';
+import type { OnUpdate } from '../discovery/resolver.ts';
+import { anyCaller, anyPort, type BackendEntry, type RouteTable, type RouteTarget } from './table.ts';
+
+/** What the writer needs of discovery: one watch a source, however many follow it. */
+export interface SourceFollower {
+  /** @returns releases this follower; no update comes after that */
+  follow(source: Source, onUpdate: OnUpdate): () => void;
+}
+
+export interface RouteWriterOptions {
+  readonly table: RouteTable;
+  readonly sources: SourceFollower;
+  readonly logger: Logger;
+  /** Whether descriptors may lead to loopback and link-local addresses: those are the ambassador's, not the caller's. */
+  readonly allowLocalTargets: boolean;
+}
+
+interface HeldBackend {
+  entry: BackendEntry;
+  users: number;
+  release: () => void;
+}
+
+/**
+ * The one writer of the route table: takes callers and their descriptors in, follows each distinct backend once, and
+ * applies what changes. A backend is in the table before the first route that leads to it and until after the last one.
+ * An error of a source keeps the endpoints that were known.
+ */
+export class RouteWriter {
+  readonly #options: RouteWriterOptions;
+  readonly #backends = new Map<string, HeldBackend>();
+  readonly #keysOf = new Map<string, readonly string[]>();
+
+  constructor(options: RouteWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Takes in what has become of a container. */
+  applyCaller(change: CallerChange): void {
+    if (change.kind === 'caller') this.#setCaller(change.caller);
+    else this.#dropCaller(change.id);
+  }
+
+  /** Leads every caller and every port to one backend: the static forward. */
+  forwardAll(backend: Backend): void {
+    const routes = new Map([[anyPort, { ok: true as const, value: backend }]]);
+    this.#setCaller({ id: anyCaller, name: 'any', addresses: [], routes });
+  }
+
+  /** Ends every watch and empties the table. */
+  stop(): void {
+    for (const id of [...this.#keysOf.keys()]) this.#dropCaller(id);
+  }
+
+  #setCaller(caller: Caller): void {
+    const targets = new Map<number, RouteTarget>();
+    const keys: string[] = [];
+    for (const [port, route] of caller.routes) {
+      const usable = this.#usable(route);
+      if (!usable.ok) {
+        targets.set(port, { kind: 'refused', code: usable.error.code, reason: usable.error.message });
+        continue;
+      }
+      const key = this.#hold(usable.value);
+      keys.push(key);
+      targets.set(port, { kind: 'backend', backendKey: key });
+    }
+    const before = this.#keysOf.get(caller.id) ?? [];
+    this.#keysOf.set(caller.id, keys);
+    const { id, name, addresses } = caller;
+    this.#options.table.apply({ kind: 'caller', caller: { id, name, addresses, routes: targets } });
+    for (const key of before) this.#letGo(key);
+  }
+
+  #dropCaller(id: string): void {
+    const keys = this.#keysOf.get(id);
+    if (keys === undefined) return;
+    this.#keysOf.delete(id);
+    this.#options.table.apply({ kind: 'caller-gone', id });
+    for (const key of keys) this.#letGo(key);
+  }
+
+  /** An option that this build would ignore is refused: whoever wrote it counts on it. */
+  #usable(route: Result<Backend>): Result<Backend> {
+    if (!route.ok) return route;
+    const { sendProxy, checkMs } = route.value.options;
+    const missing = sendProxy !== undefined ? 'send-proxy' : checkMs !== undefined ? 'check' : undefined;
+    if (missing === undefined) return route;
+    return fail(new AppError('ERR_NOT_IN_BUILD', `the option ${missing} is not in this build`));
+  }
+
+  #hold(backend: Backend): string {
+    const key = backendKey(backend);
+    const held = this.#backends.get(key);
+    if (held !== undefined) {
+      held.users++;
+      return key;
+    }
+    const text = describeSource(backend.source);
+    const entry: BackendEntry = { key, text, options: backend.options, isResolved: false, endpoints: [] };
+    const fresh: HeldBackend = { entry, users: 1, release: () => {} };
+    this.#backends.set(key, fresh);
+    this.#options.table.apply({ kind: 'backend', backend: entry });
+    fresh.release = this.#options.sources.follow(backend.source, (update) => this.#update(fresh, update));
+    return key;
+  }
+
+  #letGo(key: string): void {
+    const held = this.#backends.get(key);
+    if (held === undefined || --held.users > 0) return;
+    held.release();
+    this.#backends.delete(key);
+    this.#options.table.apply({ kind: 'backend-gone', key });
+  }
+
+  #update(held: HeldBackend, update: Result<readonly Endpoint[]>): void {
+    const before = held.entry;
+    const { problem: _, ...rest } = before;
+    held.entry = update.ok
+      ? { ...rest, isResolved: true, ...this.#permitted(update.value) }
+      : { ...rest, isResolved: true, problem: update.error.message };
+    // The same array stays where nothing changed, so that round robin goes on where it was.
+    if (sameSet(before.endpoints, held.entry.endpoints))
+      held.entry = { ...held.entry, endpoints: before.endpoints };
+    this.#tell(before, held.entry);
+    this.#options.table.apply({ kind: 'backend', backend: held.entry });
+  }
+
+  #permitted(endpoints: readonly Endpoint[]): Pick<BackendEntry, 'endpoints' | 'problem'> {
+    const permitted = endpoints.filter(
+      ({ ip }) => !isUnspecified(ip) && (this.#options.allowLocalTargets || !isLoopbackOrLinkLocal(ip)),
+    );
+    if (permitted.length === endpoints.length) return { endpoints: canonicalSet(endpoints) };
+    const refused = endpoints.filter((candidate) => !permitted.includes(candidate)).map(endpointKey);
+    const problem = `refused ${refused.join(', ')}: loopback and link-local addresses are the ambassador's own (--allow-local-targets permits them)`;
+    return { endpoints: canonicalSet(permitted), problem };
+  }
+
+  #tell(before: BackendEntry, now: BackendEntry): void {
+    const { logger } = this.#options;
+    if (now.problem !== undefined && now.problem !== before.problem) {
+      const keeps =
+        now.endpoints.length === 0
+          ? 'it has no endpoint'
+          : `its last ${now.endpoints.length} endpoint(s) stay`;
+      logger.warn(`backend ${now.text}: ${now.problem}; ${keeps}`, { backend: now.text });
+    }
+    if (
+      now.endpoints === before.endpoints &&
+      before.isResolved &&
+      (now.problem === undefined) === (before.problem === undefined)
+    )
+      return;
+    if (now.problem === undefined) {
+      const list = now.endpoints.map((e) =>
+        e.name === e.ip ? endpointKey(e) : `${e.name} ${endpointKey(e)}`,
+      );
+      logger.info(`backend ${now.text}: ${list.length === 0 ? 'no endpoint' : list.join(', ')}`, {
+        backend: now.text,
+      });
+    }
+  }
+}
