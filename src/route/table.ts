@@ -2,7 +2,7 @@
  * The route table: (caller, port) -> backend -> endpoints. It is all that a data plane reads.
  *
  * The control plane writes it as a sequence of changes, each plain data. A second reader (a worker thread, the kernel's
- * maps) is fed by `subscribe` and keeps a table of its own by `apply`.
+ * maps) begins with `snapshot`, is fed by `subscribe`, and keeps a table of its own by `apply`.
  *
  *     table.apply({ kind: 'caller', caller: { id, name, addresses: ['10.0.0.5'], routes: new Map([[6379, target]]) } });
  *     table.find('10.0.0.5', 6379);
@@ -65,7 +65,7 @@ export interface RouteReader {
   /** The backend as it stands now; undefined once nothing leads to it any more. */
   backend(key: string): BackendEntry | undefined;
   /**
-   * Tells of every change after it has been applied; begins with what the table holds now.
+   * Tells of every change from now on, after it has been applied.
    * @returns ends the subscription
    */
   subscribe(listener: (change: RouteChange) => void): () => void;
@@ -128,10 +128,16 @@ export class RouteTable implements RouteReader {
   }
 
   subscribe(listener: (change: RouteChange) => void): () => void {
-    for (const backend of this.#backends.values()) listener({ kind: 'backend', backend });
-    for (const caller of this.#callers.values()) listener({ kind: 'caller', caller });
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
+  }
+
+  /** The changes that make an empty table equal to this one. */
+  snapshot(): RouteChange[] {
+    return [
+      ...[...this.#backends.values()].map((backend) => ({ kind: 'backend' as const, backend })),
+      ...[...this.#callers.values()].map((caller) => ({ kind: 'caller' as const, caller })),
+    ];
   }
 
   /** An address that another caller has taken over meanwhile stays with that one. */

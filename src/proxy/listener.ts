@@ -1,0 +1,131 @@
+import { createServer, type Server, type Socket } from 'node:net';
+import type { SocketAddress } from '../core/address.ts';
+import { formatHostPort } from '../core/address.ts';
+import { Backoff } from '../core/backoff.ts';
+import { AppError, codeOf, messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+
+export interface ListenerOptions {
+  /** `::` listens for both families where IPv6 is there, and for IPv4 alone where it is not. */
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly onConnection: (socket: Socket) => void;
+  readonly logger: Logger;
+}
+
+const outOfResources = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
+/**
+ * A listening socket that survives errors of accept(2). Where the process or the machine has run out of files or
+ * buffers it stops listening for a while, 100 ms to 2 s: callers are then refused at once by the kernel, and the
+ * connections that are there can end. Sockets are handed over paused and half-open capable.
+ */
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #backoff = new Backoff({ initialMs: 100, maxMs: 2000, factor: 2 });
+  #server: Server | undefined;
+  #reopen: NodeJS.Timeout | undefined;
+  #address: SocketAddress | undefined;
+  #isClosed = false;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * @returns the bound address
+   * @throws AppError ERR_CANNOT_START where the port is taken or may not be bound
+   */
+  async open(): Promise<SocketAddress> {
+    const { host, port } = this.#options;
+    try {
+      this.#address = await this.#listen(host, port);
+    } catch (thrown) {
+      const noIpv6 =
+        host === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(thrown) ?? '');
+      if (!noIpv6) throw cannotListen(host, port, thrown);
+      this.#address = await this.#listen('0.0.0.0', port).catch((again: unknown) => {
+        throw cannotListen('0.0.0.0', port, again);
+      });
+    }
+    return this.#address;
+  }
+
+  /** Stops listening; connections that were accepted go on. Safe to call twice. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#reopen);
+    this.#server?.close();
+    this.#server = undefined;
+  }
+
+  #listen(host: string, port: number): Promise<SocketAddress> {
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true });
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen({ host, port, backlog: 4096 }, () => {
+        server.off('error', reject);
+        server.on('error', (error) => this.#onAcceptError(error));
+        server.on('connection', (socket) => {
+          this.#backoff.reset();
+          this.#options.onConnection(socket);
+        });
+        this.#server = server;
+        const bound = server.address();
+        if (bound === null || typeof bound === 'string')
+          throw new TypeError('a TCP server has an address and a port');
+        resolve({ ip: bound.address, port: bound.port });
+      });
+    });
+  }
+
+  #onAcceptError(error: Error): void {
+    const code = codeOf(error) ?? 'unknown';
+    if (!outOfResources.has(code)) {
+      this.#options.logger.debug(`accept: ${error.message}`, { code });
+      return;
+    }
+    if (this.#server === undefined || this.#isClosed) return;
+    const pauseMs = this.#backoff.next();
+    const what =
+      code === 'EMFILE'
+        ? 'the limit of open files is reached (raise it: docker run --ulimit nofile=…)'
+        : code;
+    this.#options.logger.error(`accept: ${what}; no new connections for ${pauseMs} ms`, { code });
+    this.#server.close();
+    this.#server = undefined;
+    this.#reopenIn(pauseMs);
+  }
+
+  #reopenIn(ms: number): void {
+    this.#reopen = setTimeout(async () => {
+      const { ip, port } = this.#address ?? { ip: this.#options.host, port: this.#options.port };
+      try {
+        await this.#listen(ip, port);
+        if (this.#isClosed) this.close();
+        else this.#options.logger.info(`accepting again on ${formatHostPort(ip, port)}`);
+      } catch (thrown) {
+        if (this.#isClosed) return;
+        this.#options.logger.error(`cannot listen again: ${messageOf(thrown)}`, { code: codeOf(thrown) });
+        this.#reopenIn(this.#backoff.next());
+      }
+    }, ms);
+  }
+}
+
+const advice: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'another process has the port; choose another with --port, or stop that one',
+  EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
+  EADDRNOTAVAIL: 'the address belongs to no interface here',
+};
+
+function cannotListen(host: string, port: number, cause: unknown): AppError {
+  const code = codeOf(cause) ?? '';
+  const hint = advice[code] ?? messageOf(cause);
+  return new AppError(
+    'ERR_CANNOT_START',
+    `cannot listen on ${formatHostPort(host, port)}: ${code}: ${hint}`,
+    { cause },
+  );
+}

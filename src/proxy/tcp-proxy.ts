@@ -1,0 +1,175 @@
+/**
+ * The proxy: the data plane that works for any caller with every feature. The way of a connection:
+ *
+ *     listener.ts -> destination.ts -> find-route.ts -> pickers.ts -> dial.ts -> relay.ts
+ *     accept         original dst      caller, route    endpoint      connect   bytes
+ *
+ * It reads the route table and nothing else.
+ *
+ *     const proxy = new TcpProxy({ host: '::', port: 10_000, routes, awaitCaller, readDestination, … });
+ *     await proxy.start();
+ *     await proxy.stop(30_000); // drains
+ */
+import { setMaxListeners } from 'node:events';
+import type { Socket } from 'node:net';
+import { canonicalIp, type SocketAddress } from '../core/address.ts';
+import { AppError, codeOf, messageOf } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import type { Part } from '../core/part.ts';
+import type { RouteReader } from '../route/table.ts';
+import { type ConnectionOptions, serve } from './connection.ts';
+import type { ReadDestination } from './destination.ts';
+import { Listener } from './listener.ts';
+import { Pickers } from './pickers.ts';
+
+export interface TcpProxyOptions {
+  readonly host: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly routes: RouteReader;
+  readonly awaitCaller: (ip: string) => Promise<boolean>;
+  readonly readDestination: ReadDestination;
+  /** Connections from these addresses are the ambassador's own probes: accepted, and closed. */
+  readonly isProbe: (ip: string) => boolean;
+  /** Connections at a time; one more is reset. */
+  readonly maxConnections: number;
+  readonly logger: Logger;
+  readonly limits?: Partial<typeof defaultLimits>;
+}
+
+const defaultLimits = {
+  connectTimeoutMs: 2000,
+  dialBudgetMs: 15_000,
+  keepAliveMs: 60_000,
+  /** Below conntrack's 60 s for close-wait. */
+  halfClosedMs: 50_000,
+  resolveWaitMs: 5000,
+};
+
+/** What the proxy has done since it started. */
+export interface ProxyCounters {
+  readonly active: number;
+  readonly served: number;
+  readonly refused: number;
+}
+
+export class TcpProxy implements Part {
+  readonly #options: TcpProxyOptions;
+  readonly #connection: ConnectionOptions;
+  readonly #listener: Listener;
+  readonly #cutOff = new AbortController();
+  #active = 0;
+  #served = 0;
+  #refused = 0;
+  #accepted = 0;
+  #isFull = false;
+  #onIdle: (() => void) | undefined;
+  #address: SocketAddress | undefined;
+
+  constructor(options: TcpProxyOptions) {
+    this.#options = options;
+    // Every connection listens to this one signal; Node warns above ten.
+    setMaxListeners(0, this.#cutOff.signal);
+    const { routes, awaitCaller, logger, limits, host, port } = options;
+    this.#connection = { ...defaultLimits, ...limits, routes, awaitCaller, logger, pickers: new Pickers() };
+    this.#listener = new Listener({ host, port, logger, onConnection: (socket) => this.#accept(socket) });
+  }
+
+  /** The bound address; undefined before `start`. */
+  get address(): SocketAddress | undefined {
+    return this.#address;
+  }
+
+  get counters(): ProxyCounters {
+    return { active: this.#active, served: this.#served, refused: this.#refused };
+  }
+
+  /** @throws AppError ERR_CANNOT_START where the port cannot be listened on */
+  async start(): Promise<void> {
+    this.#address = await this.#listener.open();
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#listener.close();
+    if (this.#active > 0 && deadlineMs > 0) {
+      this.#options.logger.info(`draining ${this.#active} connection(s), at most ${deadlineMs} ms`);
+      await this.#idleWithin(deadlineMs);
+    }
+    if (this.#active > 0) {
+      this.#options.logger.warn(`cutting off ${this.#active} connection(s)`);
+      this.#cutOff.abort();
+      await this.#idleWithin(1000);
+    }
+  }
+
+  #idleWithin(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(done, ms);
+      // A second stop (the operator has lost patience) must not leave the first one waiting.
+      const earlier = this.#onIdle;
+      function done(): void {
+        clearTimeout(timer);
+        earlier?.();
+        resolve();
+      }
+      this.#onIdle = done;
+      if (this.#active === 0) done();
+    });
+  }
+
+  #accept(socket: Socket): void {
+    const callerIp = canonicalIp(socket.remoteAddress ?? '');
+    if (callerIp === undefined) {
+      // Gone before it could be asked for its address.
+      socket.destroy();
+      return;
+    }
+    if (this.#options.isProbe(callerIp)) {
+      socket.on('error', () => {});
+      socket.destroy();
+      return;
+    }
+    if (this.#active >= this.#options.maxConnections) {
+      this.#refuseFull(socket);
+      return;
+    }
+    let destination: SocketAddress;
+    try {
+      destination = this.#options.readDestination(socket);
+    } catch (thrown) {
+      this.#refused++;
+      socket.resetAndDestroy();
+      const code = thrown instanceof AppError ? thrown.errno : codeOf(thrown);
+      this.#options.logger.warn(`refused ${callerIp}: original destination: ${messageOf(thrown)}`, {
+        caller: callerIp,
+        code,
+      });
+      return;
+    }
+    const connId = (++this.#accepted).toString(36);
+    this.#active++;
+    void serve({ socket, connId, callerIp, destination }, this.#connection, this.#cutOff.signal).then(
+      (isServed) => {
+        if (isServed) this.#served++;
+        else this.#refused++;
+        this.#active--;
+        this.#isFull = false;
+        if (this.#active === 0) this.#onIdle?.();
+      },
+    );
+  }
+
+  #refuseFull(socket: Socket): void {
+    this.#refused++;
+    socket.resetAndDestroy();
+    if (this.#isFull) return;
+    this.#isFull = true;
+    const { maxConnections, logger } = this.#options;
+    logger.error(
+      `${maxConnections} connections are open: further ones are reset (--max-connections, docker run --ulimit nofile=…)`,
+      {
+        code: 'ERR_LIMIT',
+      },
+    );
+  }
+}
