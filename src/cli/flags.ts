@@ -1,0 +1,103 @@
+/** One flag: the single place that the parser and the usage text read. */
+export interface Flag {
+  readonly name: string;
+  readonly alias?: string;
+  /** What stands for the value in the usage text; absent for a switch. */
+  readonly value?: string;
+  /** Environment variable that gives the value where the flag does not. */
+  readonly env?: string;
+  readonly help: string;
+}
+
+export interface FlagGroup {
+  readonly title: string;
+  readonly flags: readonly Flag[];
+}
+
+export const flagGroups: readonly FlagGroup[] = [
+  {
+    title: 'What to do',
+    flags: [
+      { name: 'omnimode', help: "lead every container's connections by its own BACKEND_<port> variables" },
+      {
+        name: 'setup-iptables',
+        help: 'set the rules in this network namespace, prove them with a connection, and end',
+      },
+      { name: 'cleanup-iptables', help: 'remove exactly the rules that nuncio has set here, and end' },
+      { name: 'health', help: 'exit 0 where the nuncio in this container serves, else 1 and why' },
+      { name: 'help', alias: 'h', help: 'this text' },
+      { name: 'version', help: 'the version' },
+    ],
+  },
+  {
+    title: 'Listening and forwarding',
+    flags: [
+      {
+        name: 'port',
+        alias: 'p',
+        value: 'PORT',
+        env: 'PORT',
+        help: 'port of the proxy (default 10000; of a static forward, the port of its first backend)',
+      },
+      {
+        name: 'connect-timeout',
+        value: 'TIME',
+        help: 'how long one endpoint may take to accept (default 2s)',
+      },
+      {
+        name: 'max-connections',
+        value: 'N',
+        help: 'connections at a time; one more is reset (default: by the limit of open files)',
+      },
+      {
+        name: 'drain',
+        value: 'TIME',
+        help: 'how long open connections may go on after SIGTERM (default 30s)',
+      },
+      {
+        name: 'allow-local-targets',
+        help: "let descriptors lead to loopback and link-local addresses, which are the ambassador's own",
+      },
+    ],
+  },
+  {
+    title: 'Containers and rules',
+    flags: [
+      {
+        name: 'docker',
+        value: 'ADDRESS',
+        env: 'DOCKER_HOST',
+        help: 'the Docker engine (default unix:///var/run/docker.sock)',
+      },
+      {
+        name: 'dnat',
+        help: 'host networking: take what containers send to the bridge address, not to this container',
+      },
+      {
+        name: 'proxy-ip',
+        value: 'IP[,IP]',
+        env: 'PROXY_IP',
+        help: 'with --dnat: the bridge address (default that of docker0)',
+      },
+      {
+        name: 'take-ports',
+        value: 'PORT[,PORT]',
+        help: 'with --dnat: take these ports although the host itself listens on them',
+      },
+      { name: 'admin-port', value: 'PORT', help: 'leave this port out of the rules' },
+      {
+        name: 'rules',
+        value: 'auto|off',
+        help: 'with --omnimode: auto (default) sets the rules where NET_ADMIN allows it; off leaves them to --setup-iptables',
+      },
+    ],
+  },
+  {
+    title: 'Log',
+    flags: [
+      { name: 'log-level', value: 'LEVEL', env: 'LOG_LEVEL', help: 'error, warn, info (default) or debug' },
+    ],
+  },
+];
+
+export const flags: readonly Flag[] = flagGroups.flatMap((group) => group.flags);

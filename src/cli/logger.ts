@@ -1,0 +1,37 @@
+import { createLogger, format, transports, type Logger as Winston } from 'winston';
+import { AppError } from '../core/errors.ts';
+import type { LogLevel } from './command.ts';
+
+/** `caller=web-1 endpoint=10.0.0.5:80`; a text with spaces in quotes. */
+function fieldText(fields: Readonly<Record<string, unknown>>): string {
+  return Object.entries(fields)
+    .map(([name, value]) => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      return ` ${name}=${typeof value === 'string' && /[\s"]/.test(text) ? JSON.stringify(text) : text}`;
+    })
+    .join('');
+}
+
+/** For a person: the time of day, the level, the message, then the fields. */
+const readable = format.printf(({ level, message, timestamp, ...fields }) => {
+  return `${String(timestamp).slice(11, 23)} ${level.padEnd(5)} ${message}${fieldText(fields)}`;
+});
+
+/**
+ * The program's log on standard output: readable lines on a terminal, else one JSON object a line
+ * (`timestamp`, `level`, `message`, and the fields caller, backend, endpoint, connId, code …).
+ */
+export function makeLogger(level: LogLevel, isTerminal = process.stdout.isTTY === true): Winston {
+  return createLogger({
+    level,
+    format: format.combine(format.timestamp(), isTerminal ? readable : format.json()),
+    transports: [new transports.Console({ stderrLevels: [] })],
+    exitOnError: false,
+  });
+}
+
+/** The one line that a failed start ends with: what, why, what to do. */
+export function failureLine(thrown: unknown): string {
+  if (thrown instanceof AppError) return `nuncio: ${thrown.message}`;
+  return `nuncio: unexpected: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`;
+}

@@ -1,0 +1,53 @@
+import { type Flag, flagGroups } from './flags.ts';
+
+const head = `nuncio leads the connections of containers to their backends.
+
+Usage:
+  nuncio --omnimode [options]       one ambassador for every container of this host
+  nuncio BACKEND [options]          forward one port to one backend
+  nuncio --setup-iptables           set the rules for an ambassador that may not do it itself
+  nuncio --cleanup-iptables         remove them
+`;
+
+const tail = `
+A BACKEND is also the value of a container's BACKEND_<port> variable:
+  redis-1:6379,redis-2:6379         these endpoints, in turn; names are asked for again by their TTL
+  docker://web                      running containers by name, Compose service or label nuncio.service
+  docker://web:8080                 the same, on this port
+  …?balance=leastconn&connect-timeout=500ms
+                                    options: balance=roundrobin|leastconn|random|first, connect-timeout=TIME
+
+Example: one ambassador, one caller
+  docker run -d --name backends -v /var/run/docker.sock:/var/run/docker.sock --cap-add NET_ADMIN nuncio --omnimode
+  docker run --link backends -e BACKEND_6379=10.0.0.5:6379,10.0.0.6:6379 redis redis-cli -h backends ping
+
+TIME is a number with ms, s, m or h. Exit codes: 0 stopped as asked, 1 it cannot run, 2 wrong usage.
+ambassadord's command lines and environment (PORT, DOCKER_HOST, LOG_LEVEL, PROXY_IP) work as they stand.
+`;
+
+const column = 30;
+const width = 100;
+
+function wrapped(text: string): string {
+  const lines: string[] = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line.length + word.length + 1 > width - column) lines.push(word);
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+  }
+  return lines.join(`\n${' '.repeat(column)}`);
+}
+
+function line(flag: Flag): string {
+  const short = flag.alias === undefined ? '' : `-${flag.alias}, `;
+  const left = `  ${short}--${flag.name}${flag.value === undefined ? '' : ` ${flag.value}`}`;
+  const right = flag.env === undefined ? flag.help : `${flag.help} [${flag.env}]`;
+  const gap = left.length < column - 1 ? ' '.repeat(column - left.length) : `\n${' '.repeat(column)}`;
+  return `${left}${gap}${wrapped(right)}\n`;
+}
+
+/** The text of `--help`. */
+export function usage(): string {
+  const options = flagGroups.map((group) => `\n${group.title}:\n${group.flags.map(line).join('')}`);
+  return `${head}${options.join('')}${tail}`;
+}
