@@ -1,0 +1,139 @@
+import { createSocket } from 'node:dgram';
+import { connect, isIPv6 } from 'node:net';
+import { formatHostPort, type SocketAddress } from '../../core/address.ts';
+import { codeOf, messageOf } from '../../core/errors.ts';
+import { type Answer, encodeQuery, type Query, type RecordType, readAnswer } from './message.ts';
+
+// Why not dns2's own clients: they cannot be cancelled, their TCP side has no time limit and cuts an IPv6 server's address
+// at the first colon, and neither compares the answer's question with what was asked.
+
+/** Nothing came back that would say that the server is at work. */
+export type Silent = { readonly kind: 'silent'; readonly why: string };
+
+/** What came of asking one server once. */
+export type Outcome<T extends RecordType> =
+  | Exclude<Answer<T>, { readonly kind: 'truncated' | 'unrelated' }>
+  | Silent;
+
+type Settle<T extends RecordType> = (outcome: Answer<T> | Silent) => void;
+
+/** A way to ask: opens its socket and returns what closes it; settles at most once that counts. */
+type Transport = <T extends RecordType>(
+  server: SocketAddress,
+  query: Query & { type: T },
+  bytes: Buffer,
+  settle: Settle<T>,
+) => () => void;
+
+/**
+ * Asks one server once, over UDP, and over TCP where the answer does not fit. Never rejects.
+ *
+ * @param timeoutMs for each of the two
+ * @returns `silent` also where the signal aborts; no socket and no timer is left when it settles
+ * Source: RFC 1035 section 4.2; RFC 5452 section 9 (what an answer must match; each query has its socket, thus its port)
+ */
+export async function exchange<T extends RecordType>(
+  server: SocketAddress,
+  query: Query & { type: T },
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Outcome<T>> {
+  const bytes = encodeQuery(query);
+  if (!bytes.ok) return { kind: 'failed', why: bytes.error.message };
+  const short = await bounded(overUdp, server, query, bytes.value, timeoutMs, signal);
+  if (short.kind !== 'truncated') return short;
+  const long = await bounded(overTcp, server, query, bytes.value, timeoutMs, signal);
+  return long.kind === 'truncated' ? { kind: 'failed', why: 'a truncated answer over TCP' } : long;
+}
+
+function bounded<T extends RecordType>(
+  transport: Transport,
+  server: SocketAddress,
+  query: Query & { type: T },
+  bytes: Buffer,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<Exclude<Answer<T>, { readonly kind: 'unrelated' }> | Silent> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve({ kind: 'silent', why: 'given up' });
+    let sawUnrelated = false;
+    let isSettled = false;
+    let close = () => {};
+    const settle: Settle<T> = (outcome) => {
+      if (isSettled) return;
+      if (outcome.kind === 'unrelated') {
+        sawUnrelated = true;
+        return;
+      }
+      isSettled = true;
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+      close();
+      resolve(outcome);
+    };
+    const onAbort = () => settle({ kind: 'silent', why: 'given up' });
+    const timer = setTimeout(() => {
+      const hint = sawUnrelated ? ' (only something that does not belong to the question)' : '';
+      settle({ kind: 'silent', why: `no answer within ${timeoutMs} ms${hint}` });
+    }, timeoutMs);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const opened = transport(server, query, bytes, settle);
+    if (isSettled) opened();
+    else close = opened;
+  });
+}
+
+function overUdp<T extends RecordType>(
+  { ip, port }: SocketAddress,
+  query: Query & { type: T },
+  bytes: Buffer,
+  settle: Settle<T>,
+): () => void {
+  const socket = createSocket(isIPv6(ip) ? 'udp6' : 'udp4');
+  socket.on('error', (thrown) => settle({ kind: 'silent', why: refusal(thrown) }));
+  socket.on('message', (message) => settle(readAnswer(message, query)));
+  // Connected: the kernel then passes on only what comes from the server, and says at once where nobody listens.
+  let isClosed = false;
+  socket.connect(port, ip, (thrown?: unknown) => {
+    if (isClosed) return;
+    if (thrown) settle({ kind: 'silent', why: refusal(thrown) });
+    else socket.send(bytes, (failure) => failure && settle({ kind: 'silent', why: refusal(failure) }));
+  });
+  return () => {
+    isClosed = true;
+    socket.close();
+  };
+}
+
+function overTcp<T extends RecordType>(
+  { ip, port }: SocketAddress,
+  query: Query & { type: T },
+  bytes: Buffer,
+  settle: Settle<T>,
+): () => void {
+  const socket = connect({ host: ip, port });
+  const prefix = Buffer.alloc(2);
+  prefix.writeUInt16BE(bytes.length);
+  socket.write(Buffer.concat([prefix, bytes]));
+  let received = Buffer.alloc(0);
+  socket.on('data', (chunk: Buffer) => {
+    received = Buffer.concat([received, chunk]);
+    // The length prefix bounds what is kept: 64 KiB.
+    const end = received.length < 2 ? Number.POSITIVE_INFINITY : 2 + received.readUInt16BE(0);
+    if (received.length < end) return;
+    const answer = readAnswer(received.subarray(2, end), query);
+    settle(answer.kind === 'unrelated' ? { kind: 'failed', why: 'an unrelated answer over TCP' } : answer);
+  });
+  socket.on('error', (thrown) => settle({ kind: 'silent', why: refusal(thrown) }));
+  socket.on('end', () => settle({ kind: 'silent', why: 'the connection ended before the answer' }));
+  return () => socket.destroy();
+}
+
+function refusal(thrown: unknown): string {
+  return codeOf(thrown) === 'ECONNREFUSED' ? 'nobody listens there (ECONNREFUSED)' : messageOf(thrown);
+}
+
+/** `10.0.0.2`, or `127.0.0.1:5353` where the port is not DNS's own. */
+export function describeServer({ ip, port }: SocketAddress): string {
+  return port === 53 ? ip : formatHostPort(ip, port);
+}

@@ -1,0 +1,166 @@
+import { Packet, type Question, type Resource } from 'dns2';
+import { canonicalIp } from '../../core/address.ts';
+import { AppError, messageOf } from '../../core/errors.ts';
+import { fail, ok, type Result } from '../../core/result.ts';
+
+/** What a record of each type holds, for the types that are asked for: A and AAAA a canonical address. */
+export interface RecordData {
+  A: string;
+  AAAA: string;
+}
+export type RecordType = keyof RecordData;
+
+/** One question as it was sent: what an answer has to match. */
+export interface Query {
+  /** 0..65535 */
+  readonly id: number;
+  /** Without a trailing dot. */
+  readonly name: string;
+  readonly type: RecordType;
+}
+
+/** What a server's message says about a query. */
+export type Answer<T extends RecordType> =
+  | { readonly kind: 'records'; readonly records: readonly RecordData[T][]; readonly ttlSeconds: number }
+  /** Authoritative: there is no such name at all (NXDOMAIN), or it has no record of the type. */
+  | { readonly kind: 'nonexistent'; readonly what: 'name' | 'type' }
+  /** The rest did not fit: ask over TCP. */
+  | { readonly kind: 'truncated' }
+  /** The server cannot or will not say, or what it says cannot be read. */
+  | { readonly kind: 'failed'; readonly why: string }
+  /** Not the answer to this query: wait on. */
+  | { readonly kind: 'unrelated' };
+
+const headerLength = 12;
+/** Bytes of the shortest question and the shortest record: a name of one byte, then the fixed fields (RFC 1035 section 4.1). */
+const minQuestion = 5;
+const minRecord = 11;
+/** No sensible answer holds more; reading one costs time on the main thread. */
+const maxRecords = 512;
+const maxAliases = 16;
+
+/** RFC 1035 section 4.1.1 */
+const noError = 0;
+const noName = 3;
+const complaints: Readonly<Record<number, string>> = {
+  1: 'FORMERR',
+  2: 'SERVFAIL',
+  4: 'NOTIMP',
+  5: 'REFUSED',
+};
+
+/** How the data of a record is taken from dns2's form of it; undefined where it is not what the type says. */
+const readers: { readonly [T in RecordType]: (record: Resource) => RecordData[T] | undefined } = {
+  A: ({ address }) => canonicalIp(address ?? ''),
+  AAAA: ({ address }) => canonicalIp(address ?? ''),
+};
+
+/**
+ * The bytes that ask for a name, recursion desired.
+ * @returns ERR_RESOLVE_FAILED where the name does not fit into a question (a label over 63 bytes)
+ */
+export function encodeQuery({ id, name, type }: Query): Result<Buffer> {
+  try {
+    const packet = new Packet();
+    packet.header.id = id;
+    packet.header.rd = 1;
+    packet.questions.push(new Packet.Question(name, Packet.TYPE[type], Packet.CLASS.IN));
+    return ok(packet.toBuffer());
+  } catch (thrown) {
+    return fail(
+      new AppError('ERR_RESOLVE_FAILED', `"${name}" is no DNS name: ${messageOf(thrown)}`, { cause: thrown }),
+    );
+  }
+}
+
+/**
+ * Reads what came from a server. Never throws, whatever the bytes are.
+ * Aliases (CNAME) are followed within the message; the time to live is the least of the chain.
+ *
+ * Source: RFC 1035 sections 4.1 and 3.2.2; RFC 2308 section 2 (no name, no data)
+ */
+export function readAnswer<T extends RecordType>(bytes: Buffer, query: Query & { type: T }): Answer<T> {
+  if (
+    bytes.length < headerLength ||
+    bytes.readUInt16BE(0) !== query.id ||
+    (bytes.readUInt8(2) & 0x80) === 0
+  ) {
+    return { kind: 'unrelated' };
+  }
+  try {
+    return interpret(parse(bytes), query);
+  } catch (thrown) {
+    return { kind: 'failed', why: `an answer that cannot be read (${messageOf(thrown)})` };
+  }
+}
+
+/** Question and answers of a message, or only the question where it is truncated. Throws where they are damaged. */
+function parse(bytes: Buffer): Packet {
+  const isTruncated = (bytes.readUInt8(2) & 0x02) !== 0;
+  const questions = bytes.readUInt16BE(4);
+  const answers = isTruncated ? 0 : bytes.readUInt16BE(6);
+  // dns2 tries as often as the header says and passes over what it cannot read: counts of a hostile header would keep it
+  // busy for a second, and half a set would look like a whole one.
+  if (answers > maxRecords) throw new Error(`${answers} records`);
+  if (headerLength + questions * minQuestion + answers * minRecord > bytes.length) {
+    throw new Error(`${bytes.length} bytes are too few for its ${questions} questions, ${answers} records`);
+  }
+  const wanted = Buffer.from(bytes);
+  wanted.writeUInt16BE(answers, 6);
+  wanted.writeUInt32BE(0, 8);
+  const packet = Packet.parse(wanted);
+  if (packet.questions.length !== questions || packet.answers.length !== answers) {
+    throw new Error('a damaged record');
+  }
+  return packet;
+}
+
+function interpret<T extends RecordType>(packet: Packet, query: Query & { type: T }): Answer<T> {
+  const { header, questions } = packet;
+  const [question] = questions;
+  // A server that could not read the question may leave it out of its complaint.
+  const complains = header.rcode !== noError && header.rcode !== noName;
+  if (question === undefined ? !complains : !isQuestion(question, query)) return { kind: 'unrelated' };
+  if (complains) return { kind: 'failed', why: complaints[header.rcode] ?? `response code ${header.rcode}` };
+  if (header.tc === 1) return { kind: 'truncated' };
+  if (header.rcode === noName) return { kind: 'nonexistent', what: 'name' };
+  const answer = collect(packet.answers, query);
+  // A server that asks no others says nothing about what it does not own: neither by a referral nor by an alias that
+  // leads out of its zone.
+  const isOwner = header.aa === 1 && packet.answers.length === 0;
+  if (answer.kind === 'nonexistent' && header.ra === 0 && !isOwner) {
+    return { kind: 'failed', why: 'a referral (the server does not resolve names for others)' };
+  }
+  return answer;
+}
+
+function collect<T extends RecordType>(answers: readonly Resource[], query: Query & { type: T }): Answer<T> {
+  let name = query.name.toLowerCase();
+  let ttlSeconds = Number.POSITIVE_INFINITY;
+  for (let aliases = 0; aliases <= maxAliases; aliases++) {
+    const own = answers.filter(
+      (record) => record.class === Packet.CLASS.IN && record.name.toLowerCase() === name,
+    );
+    const matching = own.filter((record) => record.type === Packet.TYPE[query.type]);
+    if (matching.length > 0) {
+      const records = matching.map(readers[query.type]);
+      const usable = records.filter((data) => data !== undefined);
+      if (usable.length < records.length) throw new Error(`a damaged ${query.type} record`);
+      for (const record of matching) ttlSeconds = Math.min(ttlSeconds, record.ttl);
+      return { kind: 'records', records: usable, ttlSeconds };
+    }
+    const alias = own.find((record) => record.type === Packet.TYPE.CNAME);
+    if (alias?.domain === undefined) return { kind: 'nonexistent', what: 'type' };
+    ttlSeconds = Math.min(ttlSeconds, alias.ttl);
+    name = alias.domain.toLowerCase();
+  }
+  throw new Error(`more than ${maxAliases} aliases in a row`);
+}
+
+function isQuestion(question: Question, query: Query): boolean {
+  return (
+    question.name.toLowerCase() === query.name.toLowerCase() &&
+    question.type === Packet.TYPE[query.type] &&
+    question.class === Packet.CLASS.IN
+  );
+}
