@@ -1,0 +1,178 @@
+/**
+ * The Docker engine: the four calls that Nuncio makes, each bounded in time, each failing with ERR_DOCKER and advice.
+ * The container feed (live-feed.ts) is built on it; everything above reads the feed.
+ *
+ *     const engine = connectEngine({ host: process.env.DOCKER_HOST ?? '' });
+ *     const feed = new LiveFeed({ engine, log });
+ *     await feed.start();
+ */
+import { readFileSync } from 'node:fs';
+import { Agent as HttpAgent } from 'node:http';
+import { Agent as HttpsAgent } from 'node:https';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import Docker from 'dockerode';
+import { formatHostPort } from '../core/address.ts';
+import { AppError } from '../core/errors.ts';
+import { type EngineAddress, parseDockerHost } from './engine-address.ts';
+import { engineError, isNotFound } from './engine-error.ts';
+
+/** What the container feed needs of the engine. */
+export interface Engine {
+  /** As a DOCKER_HOST text, for messages. */
+  readonly host: string;
+  /** The containers that are running or paused: the answer of GET /containers/json. */
+  list(signal?: AbortSignal): Promise<unknown>;
+  /** The answer of GET /containers/<id>/json; undefined where the engine does not know the container. */
+  inspect(id: string, signal?: AbortSignal): Promise<unknown>;
+  /** The endless answer of GET /events, JSON lines; destroy it to end it. `sinceMs` = since 1970, ms. */
+  events(sinceMs: number, filters: EventFilters, signal?: AbortSignal): Promise<Readable>;
+  /** `20.10.24 (API 1.41)` */
+  engineVersion(signal?: AbortSignal): Promise<string>;
+}
+
+export type EventFilters = Readonly<Record<string, readonly string[]>>;
+
+export interface EngineOptions {
+  /** DOCKER_HOST; empty = the default socket. */
+  readonly host: string;
+  /** DOCKER_TLS_VERIFY */
+  readonly tlsVerify?: string;
+  /** DOCKER_CERT_PATH: folder of ca.pem, cert.pem, key.pem. */
+  readonly certPath?: string;
+  /** Bound on connecting and answering together, ms. */
+  readonly timeoutMs?: number;
+}
+
+/** The calls as dockerode 5 has them; its published types know neither `agent` nor every `abortSignal`. */
+interface DockerodeCalls {
+  listContainers(options: { abortSignal: AbortSignal }): Promise<unknown>;
+  getContainer(id: string): { inspect(options: { abortSignal: AbortSignal }): Promise<unknown> };
+  getEvents(options: { abortSignal: AbortSignal; since: string; filters: EventFilters }): Promise<Readable>;
+  version(options: { abortSignal: AbortSignal }): Promise<unknown>;
+}
+
+/**
+ * @throws AppError ERR_USAGE: the host's text does not parse; ERR_DOCKER: the certificates cannot be read.
+ *         Nothing is connected yet.
+ */
+export function connectEngine(options: EngineOptions): Engine {
+  const parsed = parseDockerHost(options.host, options.tlsVerify);
+  if (!parsed.ok) throw parsed.error;
+  return new DockerodeEngine(parsed.value, options.certPath ?? '', options.timeoutMs ?? 5_000);
+}
+
+function readCertificates(folder: string): { ca: string; cert: string; key: string } {
+  const read = (name: string) => {
+    try {
+      return readFileSync(join(folder, name), 'utf8');
+    } catch (thrown) {
+      const message = `DOCKER_CERT_PATH: cannot read ${join(folder, name)}; it must hold ca.pem, cert.pem and key.pem`;
+      throw new AppError('ERR_DOCKER', message, { cause: thrown });
+    }
+  };
+  return { ca: read('ca.pem'), cert: read('cert.pem'), key: read('key.pem') };
+}
+
+function dockerodeOptions(address: EngineAddress, certPath: string): object {
+  // One connection a call: a kept one may be the dead end of an engine that has been restarted meanwhile.
+  // `host: undefined` is said because docker-modem otherwise takes the host from the process's DOCKER_HOST.
+  if (address.kind === 'unix') {
+    return { host: undefined, protocol: 'http', socketPath: address.path, agent: new HttpAgent() };
+  }
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  if (!address.tls) {
+    return { host: `http://${host}`, port: address.port, protocol: 'http', agent: new HttpAgent() };
+  }
+  const certificates = certPath === '' ? {} : readCertificates(certPath);
+  const agent = new HttpsAgent();
+  return { host: `https://${host}`, port: address.port, protocol: 'https', agent, ...certificates };
+}
+
+class DockerodeEngine implements Engine {
+  readonly host: string;
+  readonly #address: EngineAddress;
+  readonly #docker: DockerodeCalls;
+  readonly #timeoutMs: number;
+
+  constructor(address: EngineAddress, certPath: string, timeoutMs: number) {
+    this.#address = address;
+    this.host =
+      address.kind === 'unix'
+        ? `unix://${address.path}`
+        : `tcp://${formatHostPort(address.host, address.port)}`;
+    this.#timeoutMs = timeoutMs;
+    try {
+      this.#docker = new Docker(dockerodeOptions(address, certPath)) as unknown as DockerodeCalls;
+    } catch (thrown) {
+      throw engineError(thrown, this.host, 'preparing the client', address);
+    }
+  }
+
+  list(signal?: AbortSignal): Promise<unknown> {
+    return this.#bounded('listing the containers', signal, (abortSignal) =>
+      this.#docker.listContainers({ abortSignal }),
+    );
+  }
+
+  inspect(id: string, signal?: AbortSignal): Promise<unknown> {
+    return this.#bounded(`inspecting container ${id.slice(0, 12)}`, signal, async (abortSignal) => {
+      try {
+        return await this.#docker.getContainer(id).inspect({ abortSignal });
+      } catch (thrown) {
+        if (isNotFound(thrown)) return undefined;
+        throw thrown;
+      }
+    });
+  }
+
+  async events(sinceMs: number, filters: EventFilters, signal?: AbortSignal): Promise<Readable> {
+    const since = (sinceMs / 1_000).toFixed(3);
+    const stream = await this.#bounded('opening the event stream', signal, (abortSignal) =>
+      this.#docker.getEvents({ abortSignal, since, filters }),
+    );
+    // The stream may be silent for days: without probes a peer that vanished (remote engine) would never be missed.
+    if ('socket' in stream && stream.socket instanceof Socket) stream.socket.setKeepAlive(true, 30_000);
+    return stream;
+  }
+
+  async engineVersion(signal?: AbortSignal): Promise<string> {
+    const answer = await this.#bounded('asking for its version', signal, (abortSignal) =>
+      this.#docker.version({ abortSignal }),
+    );
+    const { Version, ApiVersion } = (answer ?? {}) as { Version?: unknown; ApiVersion?: unknown };
+    if (typeof Version !== 'string') {
+      throw new AppError('ERR_DOCKER', `docker engine at ${this.host}: no Docker engine answers there`);
+    }
+    return typeof ApiVersion === 'string' ? `${Version} (API ${ApiVersion})` : Version;
+  }
+
+  /**
+   * The bound is a race of its own: dockerode never settles a call whose answer is cut in the middle of its body.
+   */
+  async #bounded<T>(
+    call: string,
+    signal: AbortSignal | undefined,
+    run: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const ending = new AbortController();
+    const cut = Promise.withResolvers<never>();
+    const end = (why: string) => {
+      cut.reject(new AppError('ERR_DOCKER', `docker engine at ${this.host}, ${call}: ${why}`));
+      ending.abort();
+    };
+    const onAbort = () => end('given up, Nuncio stops or has no need of it any more');
+    const timer = setTimeout(() => end(`no answer within ${this.#timeoutMs} ms`), this.#timeoutMs);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    if (signal?.aborted) onAbort();
+    try {
+      return await Promise.race([cut.promise, run(ending.signal)]);
+    } catch (thrown) {
+      throw engineError(thrown, this.host, call, this.#address);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+}

@@ -1,0 +1,66 @@
+import type { LogFields, Logger } from '../../../src/core/log.ts';
+import type { ContainerChange, ContainerFeed } from '../../../src/docker/feed.ts';
+
+/** Writes down what a feed tells, as `+name` and `-<id>`, and waits for what it should come to. */
+export class Follower {
+  readonly changes: ContainerChange[] = [];
+  readonly #feed: ContainerFeed;
+  readonly #waiting = new Set<() => void>();
+  readonly #unsubscribe: () => void;
+
+  constructor(feed: ContainerFeed) {
+    this.#feed = feed;
+    this.#unsubscribe = feed.subscribe((change) => {
+      this.changes.push(change);
+      for (const check of [...this.#waiting]) check();
+    });
+  }
+
+  get told(): string[] {
+    return this.changes.map((change) =>
+      change.kind === 'present' ? `+${change.container.name}` : `-${Number.parseInt(change.id, 16)}`,
+    );
+  }
+
+  get names(): string[] {
+    return [...this.#feed.containers.values()].map((container) => container.name).sort();
+  }
+
+  /** Resolves once `holds` is true; looks again after each change. The test's own time limit bounds the wait. */
+  async until(holds: () => boolean): Promise<void> {
+    if (holds()) return;
+    await new Promise<void>((resolve) => {
+      const check = () => {
+        if (!holds()) return;
+        this.#waiting.delete(check);
+        resolve();
+      };
+      this.#waiting.add(check);
+    });
+  }
+
+  end(): void {
+    this.#unsubscribe();
+  }
+}
+
+export interface LogLine {
+  readonly level: keyof Logger;
+  readonly message: string;
+  readonly fields: LogFields | undefined;
+}
+
+/** A logger that keeps its lines. */
+export function recordingLogger(): Logger & { readonly lines: LogLine[]; at(level: keyof Logger): string[] } {
+  const lines: LogLine[] = [];
+  const record = (level: keyof Logger) => (message: string, fields?: LogFields) =>
+    void lines.push({ level, message, fields });
+  return {
+    lines,
+    at: (level) => lines.filter((line) => line.level === level).map((line) => line.message),
+    debug: record('debug'),
+    info: record('info'),
+    warn: record('warn'),
+    error: record('error'),
+  };
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { isAsListed, readContainer, readListing, sameContainer } from '../../../src/docker/inspect.ts';
+
+const id = 'a'.repeat(64);
+
+function answer(rest: object = {}): object {
+  return {
+    Id: id,
+    Name: '/web-1',
+    State: { Running: true, Paused: false, Restarting: false, Dead: false },
+    Config: { Env: ['A=1'], Labels: { x: 'y' } },
+    HostConfig: { NetworkMode: 'default' },
+    NetworkSettings: {
+      Networks: { bridge: { NetworkID: 'n1', IPAddress: '172.17.0.2', GlobalIPv6Address: '' } },
+    },
+    ...rest,
+  };
+}
+
+function read(rest: object = {}) {
+  const result = readContainer(answer(rest));
+  assert.ok(result.ok, 'parses');
+  return result.value;
+}
+
+test('an inspection becomes a container', () => {
+  assert.deepEqual(read(), {
+    id,
+    name: 'web-1',
+    state: 'running',
+    env: [['A', '1']],
+    labels: new Map([['x', 'y']]),
+    networks: [{ id: 'n1', name: 'bridge', addresses: ['172.17.0.2'] }],
+    networkMode: 'bridge',
+  });
+});
+
+test('every address of every network, IPv4 first, canonical; what is empty or link-local is left out', () => {
+  const Networks = {
+    zoo: { NetworkID: 'n3', IPAddress: '10.2.0.9', GlobalIPv6Address: '2001:DB8:0:0::0009' },
+    app: { NetworkID: 'n2', IPAddress: '10.1.0.9', GlobalIPv6Address: 'fe80::1' },
+    six: { NetworkID: 'n4', IPAddress: '', GlobalIPv6Address: 'fd00::0:2' },
+    link: { NetworkID: 'n5', IPAddress: '169.254.8.1' },
+    host: { NetworkID: 'n6', IPAddress: '', GlobalIPv6Address: '' },
+    odd: null,
+  };
+  assert.deepEqual(read({ NetworkSettings: { Networks } })?.networks, [
+    { id: 'n2', name: 'app', addresses: ['10.1.0.9'] },
+    { id: 'n4', name: 'six', addresses: ['fd00::2'] },
+    { id: 'n3', name: 'zoo', addresses: ['10.2.0.9', '2001:db8::9'] },
+  ]);
+});
+
+test('the environment is split at the first "="; an entry without one is left out', () => {
+  const Env = ['A=b=c', 'EMPTY=', 'NOTHING', '=x', 'A=again'];
+  assert.deepEqual(read({ Config: { Env } })?.env, [
+    ['A', 'b=c'],
+    ['EMPTY', ''],
+    ['A', 'again'],
+  ]);
+  assert.deepEqual(read({ Config: { Env: null, Labels: null } })?.env, []);
+});
+
+test('states: only what runs or is paused is a container', () => {
+  for (const [state, expected] of [
+    [{ Running: true }, 'running'],
+    [{ Running: true, Paused: true }, 'paused'],
+    [{ Running: false }, undefined],
+    [{ Running: true, Restarting: true }, undefined],
+    [{ Running: true, Dead: true }, undefined],
+  ] as const) {
+    assert.equal(read({ State: state })?.state, expected, JSON.stringify(state));
+  }
+});
+
+test('network modes', () => {
+  for (const [mode, expected] of [
+    ['default', 'bridge'],
+    ['', 'bridge'],
+    ['bridge', 'bridge'],
+    ['host', 'host'],
+    [`container:${id}`, `container:${id}`],
+  ]) {
+    assert.equal(read({ HostConfig: { NetworkMode: mode } })?.networkMode, expected);
+  }
+});
+
+test('what is no container, or no list, is an error that shows it', () => {
+  for (const json of [null, 5, 'x', [], {}, { Id: id }, answer({ State: {} }), answer({ Name: '' })]) {
+    const result = readContainer(json);
+    assert.ok(!result.ok);
+    assert.equal(result.error.code, 'ERR_DOCKER');
+  }
+  for (const json of [undefined, Buffer.from('<html>'), {}, 'x', [5], [{ Id: '' }]]) {
+    const result = readListing(json);
+    assert.ok(!result.ok);
+    assert.equal(result.error.code, 'ERR_DOCKER');
+  }
+});
+
+test('the list: what restarts or has ended is left out; a difference shows', () => {
+  const item = (rest: object) => ({
+    Id: id,
+    Names: ['/other/alias', '/web-1'],
+    State: 'running',
+    NetworkSettings: { Networks: { bridge: { IPAddress: '172.17.0.2' } } },
+    ...rest,
+  });
+  const listed = (rest: object = {}) => {
+    const result = readListing([item(rest)]);
+    assert.ok(result.ok);
+    return result.value[0];
+  };
+  assert.equal(listed({ State: 'restarting' }), undefined);
+  assert.equal(listed({ State: 'exited' }), undefined);
+  const known = read();
+  for (const [rest, same] of [
+    [{}, true],
+    [{ State: 'paused' }, false],
+    [{ Names: ['/web-2'] }, false],
+    [{ NetworkSettings: { Networks: { bridge: { IPAddress: '172.17.0.3' } } } }, false],
+    [{ NetworkSettings: null }, false],
+  ] as const) {
+    const found = listed(rest);
+    assert.ok(found);
+    assert.equal(isAsListed(known, found), same, JSON.stringify(rest));
+    assert.equal(isAsListed(undefined, found), false);
+  }
+});
+
+test('two readings are the same only in everything, labels too', () => {
+  const [a, b, c] = [read(), read(), read({ Config: { Env: ['A=1'], Labels: { x: 'z' } } })];
+  assert.ok(a && b && c);
+  assert.ok(sameContainer(a, b));
+  assert.ok(!sameContainer(a, c));
+});
