@@ -1,3 +1,4 @@
+import { isLoopbackOrLinkLocal } from '../core/address.ts';
 import { AppError, messageOf } from '../core/errors.ts';
 import type { LogFields, Logger } from '../core/log.ts';
 import type { RunCommand } from './command.ts';
@@ -5,7 +6,7 @@ import { findIptables, IptablesMethod } from './iptables-method.ts';
 import type { Installed, RuleMethod } from './method.ts';
 import { nftMethod } from './nft-method.ts';
 import { type ProbeReport, probeRules } from './probe.ts';
-import { type Family, familiesOf, planRules, type RulePlan, type RuleSet } from './rules.ts';
+import { type Family, familiesOf, familyOf, planRules, type RulePlan, type RuleSet } from './rules.ts';
 import type { NatSystem } from './system.ts';
 
 export interface RuleDeps {
@@ -71,7 +72,7 @@ export async function install(
       continue;
     }
     if (reasons.length > 0) logger.warn('nat rules: not every method works here', { tried: reasons });
-    reportMissing(installed.value, deps);
+    await reportMissing(installed.value, deps);
     return { report: { method: method.name, families, probe, plan }, method };
   }
   const advice =
@@ -149,11 +150,10 @@ async function removeBy(method: RuleMethod, { logger, signal }: RuleDeps): Promi
   else if (removed.value) logger.info('nat rules: older ones removed', fields);
 }
 
-function reportMissing({ missing }: Installed, { logger, system }: RuleDeps): void {
+async function reportMissing({ missing }: Installed, { logger, system }: RuleDeps): Promise<void> {
   if (missing === undefined) return;
-  const hasIpv6 = system
-    .addresses()
-    .some((ip) => ip.includes(':') && ip !== '::1' && !ip.startsWith('fe80:'));
+  const own = await system.addresses();
+  const hasIpv6 = own.some((ip) => familyOf(ip) === 6 && !isLoopbackOrLinkLocal(ip));
   const report = hasIpv6 ? logger.warn.bind(logger) : logger.info.bind(logger);
   report('nat rules: IPv4 only, IPv6 connections do not reach the proxy', { reason: missing });
 }

@@ -39,9 +39,9 @@ export async function probeRules(
   signal?: AbortSignal,
 ): Promise<ProbeReport> {
   const listeners = await system.listeners();
-  const targets = probeTargets(plan, families, system.addresses(), listeners);
+  const targets = probeTargets(plan, families, await system.addresses(), listeners);
   if (targets.length === 0) {
-    return { kind: 'impossible', reason: 'no interface but loopback is up, so there is no address to probe' };
+    return { kind: 'impossible', reason: 'there is no address but loopback to be probed' };
   }
   const via: string[] = [];
   for (const target of targets) {

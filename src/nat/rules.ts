@@ -96,9 +96,9 @@ export function describePlan(plan: RulePlan): string {
   return `connections to ${targets.join(' and ')} lead to the proxy`;
 }
 
-/** A wildcard socket counts for both families: /proc does not tell whether a `::` socket is for IPv6 only. */
+/** A `::` socket counts for both families: /proc does not tell whether it is for IPv6 only. */
 function isReachedBy(listener: Listener, ip: string): boolean {
-  return listener.ip === ip || isUnspecified(listener.ip);
+  return listener.ip === ip || listener.ip === '::' || (listener.ip === '0.0.0.0' && familyOf(ip) === 4);
 }
 
 function checkPort(port: number): void {

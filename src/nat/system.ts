@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import { codeOf } from '../core/errors.ts';
 import { interfaceAddresses } from '../sys/interface-addresses.ts';
+import { localAddresses } from '../sys/local-addresses.ts';
 import { type ConnectMarked, loadConnectMarked } from '../sys/marked-socket.ts';
 import { canManageRules } from './capabilities.ts';
 import type { HasLegacyNat } from './iptables-method.ts';
@@ -11,8 +11,8 @@ import { type Listener, readListeners } from './listeners.ts';
 export interface NatSystem {
   canManageRules(): boolean;
   listeners(): Promise<readonly Listener[]>;
-  /** The addresses of the interfaces that are up, loopback too. */
-  addresses(): readonly string[];
+  /** Every address of this network namespace, loopback too; canonical. */
+  addresses(): Promise<readonly string[]>;
   hasLegacyNat: HasLegacyNat;
   connectMarked: ConnectMarked;
 }
@@ -22,7 +22,7 @@ export function linuxSystem(): NatSystem {
   return {
     canManageRules,
     listeners: readListeners,
-    addresses: () => Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map((a) => a.address)),
+    addresses: localAddresses,
     hasLegacyNat,
     connectMarked: async (target, options) => {
       connectMarked ??= loadConnectMarked();

@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
-import { canonicalIp } from '../core/address.ts';
-import { AppError, codeOf } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
 import { errnoName } from './libc.ts';
 import { loadLibrary } from './library.ts';
+import { readInterfaceIpv6 } from './local-addresses.ts';
 
 /** linux/socket.h AF_INET, SOCK_DGRAM with SOCK_CLOEXEC; linux/sockios.h; linux/if.h: bytes of struct ifreq and its name. */
 const AF_INET = 2;
@@ -20,33 +19,14 @@ const consequence = 'the address of an interface cannot be read without it: name
  *
  * @returns canonical; empty where the interface does not exist or has no address
  * @throws AppError ERR_SYSCALL for anything but a missing interface or address; ERR_CANNOT_START without libc
- * Source: netdevice(7) SIOCGIFADDR; /proc/net/if_inet6 (Linux net/ipv6/addrconf.c, if6_seq_show)
+ * Source: netdevice(7) SIOCGIFADDR
  */
 export async function interfaceAddresses(name: string): Promise<readonly string[]> {
   const ipv4 = await primaryIpv4(name);
-  return [...(ipv4 === undefined ? [] : [ipv4]), ...ipv6Of(await readIfInet6(), name)];
-}
-
-/** The global IPv6 addresses of an interface, from the text of /proc/net/if_inet6: address, index, prefix, scope, flags, name. */
-export function ipv6Of(ifInet6: string, name: string): readonly string[] {
-  const addresses: string[] = [];
-  for (const line of ifInet6.split('\n')) {
-    const [hex = '', , , scope, , device] = line.trim().split(/\s+/);
-    if (device !== name || scope !== '00') continue;
-    const ip = canonicalIp(hex.match(/.{4}/g)?.join(':') ?? '');
-    if (ip !== undefined) addresses.push(ip);
-  }
-  return addresses;
-}
-
-async function readIfInet6(): Promise<string> {
-  try {
-    return await readFile('/proc/self/net/if_inet6', 'utf8');
-  } catch (thrown) {
-    // A kernel without IPv6 has no such file.
-    if (codeOf(thrown) === 'ENOENT') return '';
-    throw thrown;
-  }
+  const ipv6 = (await readInterfaceIpv6())
+    .filter(({ interfaceName, scope }) => interfaceName === name && scope === 'global')
+    .map(({ ip }) => ip);
+  return [...(ipv4 === undefined ? [] : [ipv4]), ...ipv6];
 }
 
 async function primaryIpv4(name: string): Promise<string | undefined> {
