@@ -1,0 +1,33 @@
+import { AppError } from '../core/errors.ts';
+import type { RuleSet } from './rules.ts';
+import { bridgeAddresses } from './system.ts';
+
+/** Which connections an operator wants the rules to bring to the proxy. */
+export interface RuleSettings {
+  readonly proxyPort: number;
+  readonly adminPort?: number;
+  /** Host networking; absent: the rules of the ambassador's own namespace. */
+  readonly dnat?: {
+    /** Empty: the addresses of docker0. */
+    readonly proxyIps: readonly string[];
+    readonly takePorts: readonly number[];
+  };
+}
+
+/**
+ * The rules that settings stand for on this machine.
+ *
+ * @throws AppError ERR_RULES where no address is named and there is no docker0 to ask for one
+ */
+export async function ruleSetOf(settings: RuleSettings): Promise<RuleSet> {
+  const { proxyPort, adminPort, dnat } = settings;
+  const exceptPorts = adminPort === undefined ? [] : [adminPort];
+  if (dnat === undefined) return { kind: 'redirect', proxyPort, exceptPorts };
+  const proxyIps = dnat.proxyIps.length > 0 ? dnat.proxyIps : await bridgeAddresses();
+  if (proxyIps.length === 0) {
+    const text =
+      'there is no docker0 here whose address containers could dial: run with --net host, or name the address with --proxy-ip';
+    throw new AppError('ERR_RULES', text);
+  }
+  return { kind: 'dnat', proxyPort, exceptPorts, proxyIps, takePorts: dnat.takePorts };
+}
