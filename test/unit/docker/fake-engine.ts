@@ -92,10 +92,21 @@ export class FakeEngine {
     await rm(this.#folder, { recursive: true, force: true });
   }
 
-  /** Waits until a request has come for which `matches` holds; looks at past requests too. */
+  /** Waits until `matches` holds; looks at each request and each closed connection. Fails after 10 s. */
   async until(matches: () => boolean): Promise<void> {
     if (matches()) return;
-    await new Promise<void>((resolve) => this.#waiting.push({ matches, resolve }));
+    await new Promise<void>((resolve, reject) => {
+      const waiter = { matches, resolve };
+      const limit = setTimeout(() => {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1);
+        reject(new Error(`waited 10 s in vain for ${matches}; calls: ${this.calls.join(', ')}`));
+      }, 10_000);
+      waiter.resolve = () => {
+        clearTimeout(limit);
+        resolve();
+      };
+      this.#waiting.push(waiter);
+    });
   }
 
   count(call: string): number {

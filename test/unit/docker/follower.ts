@@ -26,15 +26,23 @@ export class Follower {
     return [...this.#feed.containers.values()].map((container) => container.name).sort();
   }
 
-  /** Resolves once `holds` is true; looks again after each change. The test's own time limit bounds the wait. */
+  /** Resolves once `holds` is true; looks again after each change. Fails after 10 s, so that a test can clean up. */
   async until(holds: () => boolean): Promise<void> {
     if (holds()) return;
-    await new Promise<void>((resolve) => {
+    await new Promise<void>((resolve, reject) => {
+      const end = () => {
+        this.#waiting.delete(check);
+        clearTimeout(limit);
+      };
       const check = () => {
         if (!holds()) return;
-        this.#waiting.delete(check);
+        end();
         resolve();
       };
+      const limit = setTimeout(() => {
+        end();
+        reject(new Error(`waited 10 s in vain for ${holds}; told: ${this.told.join(' ')}`));
+      }, 10_000);
       this.#waiting.add(check);
     });
   }

@@ -93,7 +93,7 @@ test('a death counts at once, and an inspection asked before it does not bring t
   assert.deepEqual(t.follower.told, ['+web', '-1', '+next']);
 });
 
-test('a list read before a start or a death does not undo it', async () => {
+test('a list read before a start or a death does not undo it', async (context) => {
   await using t = await setUp((engine) => {
     engine.run({ id: idOf(1), name: 'dies', ip: '10.0.0.1' });
     engine.run({ id: idOf(9), name: 'slow', ip: '10.0.0.9' });
@@ -118,6 +118,7 @@ test('a list read before a start or a death does not undo it', async () => {
     },
     log: t.log,
   });
+  context.after(() => feed.stop());
   const follower = new Follower(feed);
   await feed.start();
   const refreshed = feed.refresh();
@@ -129,7 +130,6 @@ test('a list read before a start or a death does not undo it', async () => {
   await refreshed;
   assert.equal(follower.names.join(), 'born,slow');
   assert.deepEqual(follower.told.slice(2), ['-1', '+born']);
-  await feed.stop();
 });
 
 test('containers that start and die at once leave nothing behind', async () => {

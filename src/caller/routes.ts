@@ -1,0 +1,144 @@
+/**
+ * Routes of a container: what its environment and its labels say that a port leads to. Pure.
+ *
+ *     readRoutes(container, { allowLocalTargets: false });
+ *     // BACKEND_6379=redis-1:6379 -> routes: Map { 6379 => { ok: true, value: { source, options } } }
+ */
+import { isIP } from 'node:net';
+import type { Backend } from '../backend/backend.ts';
+import { withDialledPort } from '../backend/backend.ts';
+import { parseDescriptor, parseServiceDescriptor } from '../backend/parse.ts';
+import { isLoopbackOrLinkLocal, isUnspecified, parsePort } from '../core/address.ts';
+import { AppError } from '../core/errors.ts';
+import { fail, ok, type Result } from '../core/result.ts';
+import type { Container } from '../docker/container.ts';
+
+export interface RouteOptions {
+  /** Whether a container may name loopback and link-local addresses: they are the ambassador's, not its own. */
+  readonly allowLocalTargets: boolean;
+  /** Where embassy's services are found (--discovery); absent = they are refused. */
+  readonly discovery?: ((service: string, tags: readonly string[]) => Result<Backend>) | undefined;
+}
+
+export interface Routes {
+  /** By dialled port; a definition that cannot be used is its port's error. */
+  readonly routes: ReadonlyMap<number, Result<Backend>>;
+  /**
+   * What makes no route: ERR_DESCRIPTOR_SYNTAX for a mistake, ERR_NO_ROUTE for a variable that may be meant for somebody
+   * else (`BACKEND_URL=http://…`).
+   */
+  readonly problems: readonly AppError[];
+}
+
+/** A definition that leads a port somewhere, or the reason why it does not. */
+type Definition =
+  | { readonly kind: 'route'; readonly port: number; readonly backend: Result<Backend> }
+  | { readonly kind: 'problem'; readonly error: AppError };
+
+/** Refuses what a container may not name; names are judged when they are resolved. */
+function allowed(backend: Backend, where: string, options: RouteOptions): Result<Backend> {
+  if (backend.source.kind !== 'static') return ok(backend);
+  const refuse = (why: string) => fail(new AppError('ERR_DESCRIPTOR_REFUSED', `${where}: ${why}`));
+  for (const { host } of backend.source.endpoints) {
+    if (isIP(host) !== 0 && isUnspecified(host)) {
+      return refuse(`${host} is no address that can be dialled; name the backend's own address`);
+    }
+    if (!options.allowLocalTargets && isIP(host) !== 0 && isLoopbackOrLinkLocal(host)) {
+      return refuse(
+        `${host} would be the ambassador's own machine, not the container's; name an address that both can reach`,
+      );
+    }
+  }
+  return ok(backend);
+}
+
+/** A parser's error with the place that it knows nothing of; it begins with its column already. */
+function located(error: AppError, where: string): AppError {
+  const details = error.column === undefined ? { cause: error } : { cause: error, column: error.column };
+  return new AppError(error.code, `${where}, ${error.message}`, details);
+}
+
+function definition(port: number, text: string, where: string, options: RouteOptions): Definition {
+  const parsed = parseDescriptor(text);
+  const backend = parsed.ok
+    ? allowed(withDialledPort(parsed.value, port), where, options)
+    : fail(located(parsed.error, where));
+  return { kind: 'route', port, backend };
+}
+
+/** embassy's `BACKEND_<any>=<service>[tag,tag];<port>`: the port stands in the value. */
+function serviceDefinition(text: string, where: string, options: RouteOptions): Definition {
+  const parsed = parseServiceDescriptor(text);
+  if (!parsed.ok) return { kind: 'problem', error: located(parsed.error, where) };
+  const { service, tags, port } = parsed.value;
+  if (options.discovery === undefined) {
+    const message = `${where}: the service "${service}" can only be found with --discovery, which is not given`;
+    return { kind: 'route', port, backend: fail(new AppError('ERR_NOT_IN_BUILD', message)) };
+  }
+  const found = options.discovery(service, tags);
+  const backend = found.ok
+    ? allowed(withDialledPort(found.value, port), where, options)
+    : fail(new AppError(found.error.code, `${where}: ${found.error.message}`, { cause: found.error }));
+  return { kind: 'route', port, backend };
+}
+
+function variableDefinition(name: string, value: string, where: string, options: RouteOptions): Definition {
+  if (value.includes(';')) return serviceDefinition(value, where, options);
+  const suffix = name.slice('BACKEND_'.length);
+  const port = parsePort(suffix);
+  if (port !== undefined) return definition(port, value, where, options);
+  const [code, why] = /^\d+$/.test(suffix)
+    ? (['ERR_DESCRIPTOR_SYNTAX', `"${suffix}" is no port (1 to 65535)`] as const)
+    : (['ERR_NO_ROUTE', 'names no port (BACKEND_<port>=…), so it makes no route'] as const);
+  return { kind: 'problem', error: new AppError(code, `${where}: ${why}`) };
+}
+
+const labelPrefix = 'connect.';
+
+function labelDefinition(name: string, value: string, where: string, options: RouteOptions): Definition {
+  const suffix = name.slice(labelPrefix.length);
+  const port = parsePort(suffix);
+  if (port !== undefined) return definition(port, value, where, options);
+  const error = new AppError('ERR_DESCRIPTOR_SYNTAX', `${where}: "${suffix}" is no port (1 to 65535)`);
+  return { kind: 'problem', error };
+}
+
+/**
+ * The routes of a container, from `BACKEND_…` (compared without case; ambassadord's and embassy's forms) and from
+ * `connect.<port>` labels (connectable's). The environment beats a label; of two variables for a port the first one wins.
+ */
+export function readRoutes(
+  container: Pick<Container, 'name' | 'env' | 'labels'>,
+  options: RouteOptions,
+): Routes {
+  const routes = new Map<number, Result<Backend>>();
+  const problems: AppError[] = [];
+  /** Which variable made a port's route. */
+  const origins = new Map<number, string>();
+
+  for (const [name, value] of container.env) {
+    if (!/^BACKEND_./i.test(name)) continue;
+    const where = `container ${container.name}, ${name}`;
+    const made = variableDefinition(name, value, where, options);
+    if (made.kind === 'problem') {
+      problems.push(made.error);
+      continue;
+    }
+    const origin = origins.get(made.port);
+    if (origin !== undefined) {
+      const message = `${where}: port ${made.port} is defined by ${origin} already, which stays; remove one of them`;
+      problems.push(new AppError('ERR_DESCRIPTOR_SYNTAX', message));
+      continue;
+    }
+    origins.set(made.port, name);
+    routes.set(made.port, made.backend);
+  }
+  for (const [name, value] of container.labels) {
+    if (!name.startsWith(labelPrefix)) continue;
+    const where = `container ${container.name}, label ${name}`;
+    const made = labelDefinition(name, value, where, options);
+    if (made.kind === 'problem') problems.push(made.error);
+    else if (!routes.has(made.port)) routes.set(made.port, made.backend);
+  }
+  return { routes, problems };
+}

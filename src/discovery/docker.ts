@@ -1,0 +1,139 @@
+import type { SourceOf } from '../backend/backend.ts';
+import { canonicalSet, type Endpoint, endpoint, sameSet } from '../core/endpoint.ts';
+import { AppError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { fail, ok, type Result } from '../core/result.ts';
+import type { Container, ContainerNetwork } from '../docker/container.ts';
+import type { ContainerFeed } from '../docker/feed.ts';
+import type { OnUpdate, Resolver } from './resolver.ts';
+
+export interface DockerResolverOptions {
+  readonly feed: Pick<ContainerFeed, 'containers' | 'subscribe'>;
+  readonly log: Logger;
+  /** The container that the ambassador runs in; absent = it runs on the host and reaches every network. */
+  readonly selfId?: string | undefined;
+}
+
+type DockerSource = SourceOf<'docker'>;
+
+const serviceLabels = ['com.docker.compose.service', 'nuncio.service'];
+const weightLabel = 'nuncio.weight';
+
+function matches(container: Container, name: string): boolean {
+  return container.name === name || serviceLabels.some((label) => container.labels.get(label) === name);
+}
+
+/**
+ * `docker://name`: the running containers of that name, Compose service, or label `nuncio.service`, at the port that the
+ * source names, on a network that the ambassador is on too. A paused container accepts connections and never answers:
+ * it is left out.
+ */
+export class DockerResolver implements Resolver<DockerSource> {
+  readonly #options: DockerResolverOptions;
+  /** Containers whose weight label has been complained of; at most those that run. */
+  readonly #complained = new Set<string>();
+
+  constructor(options: DockerResolverOptions) {
+    this.#options = options;
+  }
+
+  watch(source: DockerSource, onUpdate: OnUpdate, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    let told: Result<readonly Endpoint[]> | undefined;
+    let isScheduled = false;
+    const tell = () => {
+      isScheduled = false;
+      if (signal.aborted) return;
+      const update = this.#resolve(source);
+      if (told !== undefined && sameUpdate(told, update)) return;
+      told = update;
+      onUpdate(update);
+    };
+    // A burst of changes (a re-list) becomes one update.
+    const schedule = () => {
+      if (isScheduled) return;
+      isScheduled = true;
+      queueMicrotask(tell);
+    };
+    const unsubscribe = this.#options.feed.subscribe(schedule);
+    signal.addEventListener('abort', unsubscribe, { once: true });
+    schedule();
+  }
+
+  #resolve({ name, port }: DockerSource): Result<readonly Endpoint[]> {
+    if (port === undefined) {
+      const message = `docker://${name}: no port is named and none was dialled; write docker://${name}:<port>`;
+      return fail(new AppError('ERR_RESOLVE_FAILED', message));
+    }
+    const { containers } = this.#options.feed;
+    for (const id of this.#complained) if (!containers.has(id)) this.#complained.delete(id);
+    const running = [...containers.values()].filter(
+      (container) => container.state === 'running' && matches(container, name),
+    );
+    const own = this.#ownNetworks();
+    const endpoints: Endpoint[] = [];
+    for (const container of running) {
+      const ip = reachableAddress(this.#networksOf(container), own);
+      if (ip === undefined) continue;
+      endpoints.push(endpoint(ip, port, { name: container.name, weight: this.#weight(container) }));
+    }
+    if (endpoints.length === 0 && running.length > 0) return fail(this.#unreachable(name, running));
+    return ok(canonicalSet(endpoints));
+  }
+
+  /** The ids of the ambassador's networks; undefined = it reaches all (host network, or no container at all). */
+  #ownNetworks(): ReadonlySet<string> | undefined {
+    const { feed, selfId } = this.#options;
+    const self = selfId === undefined ? undefined : feed.containers.get(selfId);
+    if (self === undefined || self.networkMode === 'host') return undefined;
+    return new Set(this.#networksOf(self).map((network) => network.id));
+  }
+
+  /** A container in another one's network namespace is reached at that one's addresses. */
+  #networksOf(container: Container): readonly ContainerNetwork[] {
+    const owner = /^container:(.+)$/.exec(container.networkMode)?.[1];
+    if (owner === undefined) return container.networks;
+    return this.#options.feed.containers.get(owner)?.networks ?? [];
+  }
+
+  #unreachable(name: string, running: readonly Container[]): AppError {
+    const { feed, selfId = '' } = this.#options;
+    const names = running.map((container) => container.name).join(', ');
+    const network = running.flatMap((container) => this.#networksOf(container))[0]?.name;
+    const self = feed.containers.get(selfId)?.name ?? '<ambassador>';
+    const why =
+      network === undefined
+        ? `${names} has no address of its own (network mode ${running[0]?.networkMode})`
+        : `${names} shares no network with the ambassador; join one: docker network connect ${network} ${self}`;
+    return new AppError('ERR_RESOLVE_FAILED', `docker://${name}: ${why}`);
+  }
+
+  #weight(container: Container): number {
+    const label = container.labels.get(weightLabel);
+    if (label === undefined) return 1;
+    const weight = /^\d{1,5}$/.test(label) ? Number(label) : Number.NaN;
+    if (weight <= 65_535) return weight;
+    if (!this.#complained.has(container.id)) {
+      this.#complained.add(container.id);
+      const message = `container ${container.name}, label ${weightLabel}: expected 0 to 65535, found "${label}"; taken as 1`;
+      this.#options.log.warn(message, { backend: container.name });
+    }
+    return 1;
+  }
+}
+
+/** An address on a shared network, IPv4 before IPv6 whichever network has it. */
+function reachableAddress(
+  networks: readonly ContainerNetwork[],
+  own: ReadonlySet<string> | undefined,
+): string | undefined {
+  const addresses = networks
+    .filter((network) => own === undefined || own.has(network.id))
+    .flatMap((network) => network.addresses);
+  return addresses.find((ip) => !ip.includes(':')) ?? addresses[0];
+}
+
+function sameUpdate(a: Result<readonly Endpoint[]>, b: Result<readonly Endpoint[]>): boolean {
+  if (a.ok && b.ok) return sameSet(a.value, b.value);
+  return !a.ok && !b.ok && a.error.message === b.error.message;
+}
