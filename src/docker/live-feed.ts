@@ -35,7 +35,7 @@ export class LiveFeed implements ContainerFeed, Part {
   readonly #containers = new Map<string, Container>();
   readonly #listeners = new Set<(change: ContainerChange) => void>();
   readonly #inspections: Inspections;
-  /** For each reading of the list that is under way: the containers that it may be too old to speak of. */
+  /** For each reading of the list that is under way: what has been inspected since, and it may be too old to speak of. */
   readonly #touched = new Set<Set<string>>();
   readonly #stopping = new AbortController();
   #refreshing: Promise<void> | undefined;
@@ -183,7 +183,6 @@ export class LiveFeed implements ContainerFeed, Part {
 
   #onEvent(event: ContainerEvent): void {
     const { id } = event;
-    for (const touched of this.#touched) touched.add(id);
     if (event.kind === 'ended') {
       this.#inspections.forget(id);
       this.#remove(id);

@@ -93,6 +93,21 @@ test('a death counts at once, and an inspection asked before it does not bring t
   assert.deepEqual(t.follower.told, ['+web', '-1', '+next']);
 });
 
+test('what happens while an inspection is under way is asked for again', async () => {
+  await using t = await setUp();
+  await t.feed.start();
+  const open = t.engine.hold(idOf(1));
+  t.engine.run({ id: idOf(1), name: 'first', ip: '10.0.0.1' });
+  await t.engine.until(() => t.engine.count('inspect') === 1);
+  t.engine.change(idOf(1), { name: 'second' }, 'rename');
+  // The next event on the stream proves that the rename has been read.
+  t.engine.run({ id: idOf(2), name: 'other', ip: '10.0.0.2' });
+  await t.follower.until(() => t.follower.names.includes('other'));
+  open();
+  await t.follower.until(() => t.follower.names.includes('second'));
+  assert.equal(t.engine.count(`inspect ${idOf(1)}`), 2);
+});
+
 test('a list read before a start or a death does not undo it', async (context) => {
   await using t = await setUp((engine) => {
     engine.run({ id: idOf(1), name: 'dies', ip: '10.0.0.1' });
