@@ -7,7 +7,7 @@ import { type RouteOptions, type Routes, readRoutes } from './routes.ts';
 
 export interface CallersOptions extends RouteOptions {
   readonly feed: Pick<ContainerFeed, 'containers' | 'subscribe'>;
-  readonly log: Logger;
+  readonly logger: Logger;
 }
 
 interface Entry {
@@ -101,14 +101,17 @@ export class Callers implements Part {
   }
 
   #logFaults(name: string, { routes, problems }: Routes): void {
-    const { log } = this.#options;
+    const { logger } = this.#options;
     for (const [port, route] of routes) {
       if (route.ok) continue;
-      log.warn(`${route.error.message}; port ${port} is refused`, { caller: name, code: route.error.code });
+      logger.warn(`${route.error.message}; port ${port} is refused`, {
+        caller: name,
+        code: route.error.code,
+      });
     }
     for (const problem of problems) {
       const level = problem.code === 'ERR_NO_ROUTE' ? 'info' : 'warn';
-      log[level](problem.message, { caller: name, code: problem.code });
+      logger[level](problem.message, { caller: name, code: problem.code });
     }
   }
 

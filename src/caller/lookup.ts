@@ -7,7 +7,7 @@ import type { Callers } from './callers.ts';
 export interface FeedLookupOptions {
   readonly callers: Pick<Callers, 'find' | 'subscribe'>;
   readonly feed: Pick<ContainerFeed, 'refresh'>;
-  readonly log: Logger;
+  readonly logger: Logger;
 }
 
 /** Most connections that wait at one time; what comes above is not known at once. */
@@ -106,7 +106,7 @@ export class FeedLookup implements CallerLookup {
     };
     this.#options.feed.refresh().then(rest, (thrown: unknown) => {
       // The feed itself tells when the engine is lost; here it only means that these waiters learn nothing.
-      this.#options.log.debug(`caller look-up: ${messageOf(thrown)}`, { code: codeOf(thrown) });
+      this.#options.logger.debug(`caller look-up: ${messageOf(thrown)}`, { code: codeOf(thrown) });
       rest();
     });
   }

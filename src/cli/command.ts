@@ -1,30 +1,14 @@
-import type { Backend } from '../backend/backend.ts';
+import type { ForwardSettings, OmniSettings } from '../ambassador.ts';
+import type { RuleSettings } from '../nat/settings.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
 
-/** What every long-running command is told. */
-export interface ProxySettings {
-  readonly port: number;
-  readonly connectTimeoutMs: number;
-  /** Absent: by the limit of open files. */
-  readonly maxConnections?: number;
-  readonly drainMs: number;
-  readonly allowLocalTargets: boolean;
-  readonly dockerHost: string;
+/** How a long-running command logs and ends. */
+export interface RunSettings {
   readonly logLevel: LogLevel;
-}
-
-/** Which connections the rules bring to the proxy. */
-export interface RuleSettings {
-  readonly proxyPort: number;
-  readonly adminPort?: number;
-  /** Host networking; absent: the rules of the ambassador's own namespace. */
-  readonly dnat?: {
-    /** Empty: the addresses of docker0. */
-    readonly proxyIps: readonly string[];
-    readonly takePorts: readonly number[];
-  };
+  /** How long open connections may go on after SIGTERM, ms. */
+  readonly drainMs: number;
 }
 
 /** What a command line asks for. */
@@ -34,10 +18,5 @@ export type Command =
   | { readonly kind: 'health'; readonly port?: number }
   | { readonly kind: 'setup-rules'; readonly rules: RuleSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'cleanup-rules'; readonly logLevel: LogLevel }
-  | {
-      readonly kind: 'omni';
-      readonly settings: ProxySettings;
-      readonly rules: RuleSettings;
-      readonly manageRules: boolean;
-    }
-  | { readonly kind: 'forward'; readonly settings: ProxySettings; readonly backend: Backend };
+  | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
+  | { readonly kind: 'forward'; readonly run: RunSettings; readonly settings: ForwardSettings };

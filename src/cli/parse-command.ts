@@ -1,4 +1,5 @@
 import minimist from 'minimist';
+import type { ProxySettings } from '../ambassador.ts';
 import type { Backend } from '../backend/backend.ts';
 import { parseDescriptor } from '../backend/parse.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
@@ -6,7 +7,8 @@ import { parseDuration } from '../core/duration.ts';
 import { AppError } from '../core/errors.ts';
 import { nearestWord } from '../core/nearest.ts';
 import { fail, ok, type Result } from '../core/result.ts';
-import { type Command, type LogLevel, logLevels, type ProxySettings, type RuleSettings } from './command.ts';
+import type { RuleSettings } from '../nat/settings.ts';
+import { type Command, type LogLevel, logLevels, type RunSettings } from './command.ts';
 import { flags } from './flags.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -82,17 +84,23 @@ function readLogLevel(values: Values): LogLevel {
   return values.read('log-level', `one of ${logLevels.join(', ')}`, parse) ?? 'info';
 }
 
-function readSettings(values: Values, port: number): ProxySettings {
+function readRun(values: Values): RunSettings {
+  return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000) };
+}
+
+function readSettings(values: Values, port: number, env: Environment): ProxySettings {
   const maxConnections = values.read('max-connections', 'a number of connections, at least 1', (text) =>
     /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
   );
   return {
     port,
     connectTimeoutMs: values.duration('connect-timeout', 2000),
-    drainMs: values.duration('drain', 30_000),
     allowLocalTargets: values.has('allow-local-targets'),
-    dockerHost: values.text('docker')?.value ?? defaultDockerHost,
-    logLevel: readLogLevel(values),
+    engine: {
+      host: values.text('docker')?.value ?? defaultDockerHost,
+      ...(env.DOCKER_TLS_VERIFY === undefined ? {} : { tlsVerify: env.DOCKER_TLS_VERIFY }),
+      ...(env.DOCKER_CERT_PATH === undefined ? {} : { certPath: env.DOCKER_CERT_PATH }),
+    },
     ...(maxConnections === undefined ? {} : { maxConnections }),
   };
 }
@@ -114,7 +122,7 @@ function firstPort({ source }: Backend): number | undefined {
   return source.kind === 'docker' ? source.port : undefined;
 }
 
-function readForward(values: Values, descriptor: string): Command | undefined {
+function readForward(values: Values, descriptor: string, env: Environment): Command | undefined {
   const backend = parseDescriptor(descriptor);
   if (!backend.ok) {
     values.problems.push(`${JSON.stringify(descriptor)}, ${backend.error.message}`);
@@ -122,11 +130,11 @@ function readForward(values: Values, descriptor: string): Command | undefined {
   }
   const port = values.port('port') ?? firstPort(backend.value) ?? defaultPort;
   // Whoever writes a command line may lead it where he likes; only a container's own descriptor is a stranger's.
-  const settings = { ...readSettings(values, port), allowLocalTargets: true };
-  return { kind: 'forward', settings, backend: backend.value };
+  const settings = { ...readSettings(values, port, env), allowLocalTargets: true, backend: backend.value };
+  return { kind: 'forward', run: readRun(values), settings };
 }
 
-function readCommand(values: Values, positional: readonly string[]): Command | undefined {
+function readCommand(values: Values, positional: readonly string[], env: Environment): Command | undefined {
   const { problems } = values;
   if (values.has('help')) return { kind: 'help' };
   if (values.has('version')) return { kind: 'version' };
@@ -146,7 +154,8 @@ function readCommand(values: Values, positional: readonly string[]): Command | u
       const rules = readRules(values, port);
       const manageRules =
         values.read('rules', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
-      return { kind: 'omni', settings: readSettings(values, port), rules, manageRules };
+      const settings = { ...readSettings(values, port, env), rules, manageRules };
+      return { kind: 'omni', run: readRun(values), settings };
     }
     case 'setup-iptables':
       return {
@@ -161,7 +170,7 @@ function readCommand(values: Values, positional: readonly string[]): Command | u
       return { kind: 'health', ...(port === undefined ? {} : { port }) };
     }
   }
-  if (positional[0] !== undefined) return readForward(values, positional[0]);
+  if (positional[0] !== undefined) return readForward(values, positional[0], env);
   problems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');
   return undefined;
 }
@@ -195,7 +204,7 @@ export function parseCommand(argv: readonly string[], env: Environment): Result<
     },
   });
   const values = new Values(given, env);
-  const command = readCommand(values, given._);
+  const command = readCommand(values, given._, env);
   const problems = [...unknown, ...values.problems];
   if (command !== undefined && problems.length === 0) return ok(command);
   return fail(new AppError('ERR_USAGE', problems.join('\n')));

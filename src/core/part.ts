@@ -8,3 +8,40 @@ export interface Part {
   /** @param deadlineMs how long what is under way may still take; then it is cut off */
   stop(deadlineMs: number): Promise<void>;
 }
+
+/** Parts that have been started, to be stopped in reverse. */
+export class PartStack {
+  readonly #stops: ((deadlineMs: number) => Promise<void> | void)[] = [];
+
+  /**
+   * Starts a part and keeps it.
+   * @throws what the part's `start` throws; the parts before it are the caller's to stop
+   */
+  async begin<P extends Part>(part: P): Promise<P> {
+    await part.start();
+    this.#stops.push((deadlineMs) => part.stop(deadlineMs));
+    return part;
+  }
+
+  /** Keeps what ends something that is no part. It may be called more than once. */
+  defer(stop: () => void): void {
+    this.#stops.push(stop);
+  }
+
+  /**
+   * Stops everything, the last first. May be called again meanwhile with a shorter deadline, to stop sooner.
+   *
+   * @throws the first failure, after everything has been stopped
+   */
+  async stop(deadlineMs: number): Promise<void> {
+    const failures: unknown[] = [];
+    for (const stop of this.#stops.toReversed()) {
+      try {
+        await stop(deadlineMs);
+      } catch (thrown) {
+        failures.push(thrown);
+      }
+    }
+    if (failures.length > 0) throw failures[0];
+  }
+}

@@ -9,7 +9,7 @@ import type { OnUpdate, Resolver } from './resolver.ts';
 
 export interface DockerResolverOptions {
   readonly feed: Pick<ContainerFeed, 'containers' | 'subscribe'>;
-  readonly log: Logger;
+  readonly logger: Logger;
   /** The container that the ambassador runs in; absent = it runs on the host and reaches every network. */
   readonly selfId?: string | undefined;
 }
@@ -116,7 +116,7 @@ export class DockerResolver implements Resolver<DockerSource> {
     if (!this.#complained.has(container.id)) {
       this.#complained.add(container.id);
       const message = `container ${container.name}, label ${weightLabel}: expected 0 to 65535, found "${label}"; taken as 1`;
-      this.#options.log.warn(message, { backend: container.name });
+      this.#options.logger.warn(message, { backend: container.name });
     }
     return 1;
   }

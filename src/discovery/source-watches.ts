@@ -56,6 +56,11 @@ export class SourceWatches {
     this.#options = { lingerMs: 30_000, sleep, ...options };
   }
 
+  /** Why a source cannot be followed in this build; undefined where it can. */
+  refusal(source: Source): AppError | undefined {
+    return this.#options.resolvers[source.kind] === undefined ? notInBuild(source) : undefined;
+  }
+
   /**
    * Follows a source. Who comes later is told what the earlier ones know: the last set, then the error since, if any.
    *

@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { HostPort, SourceOf } from '../backend/backend.ts';
 import { canonicalIp } from '../core/address.ts';
 import { sleep } from '../core/backoff.ts';
@@ -61,8 +60,6 @@ class ListWatch {
     this.#onUpdate = onUpdate;
     const names = endpoints.map(({ host }) => host).filter((host) => canonicalIp(host) === undefined);
     this.#states = new Map(names.map((name) => [name, { kind: 'pending' }]));
-    // Every name of the list listens; Node takes more than ten listeners for a leak.
-    setMaxListeners(0, this.#end.signal);
   }
 
   start(): void {

@@ -3,7 +3,7 @@
  * The container feed (live-feed.ts) is built on it; everything above reads the feed.
  *
  *     const engine = connectEngine({ host: process.env.DOCKER_HOST ?? '' });
- *     const feed = new LiveFeed({ engine, log });
+ *     const feed = new LiveFeed({ engine, logger });
  *     await feed.start();
  */
 import { readFileSync } from 'node:fs';

@@ -7,7 +7,7 @@ export interface InspectionsOptions {
   /** undefined = the container does not run (any more). */
   readonly inspect: (id: string, signal: AbortSignal) => Promise<Container | undefined>;
   readonly onAnswer: (id: string, container: Container | undefined) => void;
-  readonly log: Logger;
+  readonly logger: Logger;
   /** Most calls to the engine at one time. */
   readonly atOnce: number;
 }
@@ -98,7 +98,10 @@ export class Inspections {
       }
       if (look.failure === undefined) {
         const fields = { container: id.slice(0, 12), code: outcome.failure.code };
-        this.#options.log.warn(`${outcome.failure.message}; what is known of it stays, trying again`, fields);
+        this.#options.logger.warn(
+          `${outcome.failure.message}; what is known of it stays, trying again`,
+          fields,
+        );
       }
       look.failure = outcome.failure;
       look.done.reject(outcome.failure);

@@ -12,7 +12,7 @@ import { Inspections } from './inspections.ts';
 
 export interface LiveFeedOptions {
   readonly engine: Engine;
-  readonly log: Logger;
+  readonly logger: Logger;
   /** ms since 1970 */
   readonly now?: () => number;
   /** Jitter of the reconnection, 0 <= random() < 1. */
@@ -29,7 +29,7 @@ const stableMs = 10_000;
  */
 export class LiveFeed implements ContainerFeed, Part {
   readonly #engine: Engine;
-  readonly #log: Logger;
+  readonly #logger: Logger;
   readonly #now: () => number;
   readonly #backoff: Backoff;
   readonly #containers = new Map<string, Container>();
@@ -43,14 +43,14 @@ export class LiveFeed implements ContainerFeed, Part {
 
   constructor(options: LiveFeedOptions) {
     this.#engine = options.engine;
-    this.#log = options.log;
+    this.#logger = options.logger;
     this.#now = options.now ?? Date.now;
     const random = options.random === undefined ? {} : { random: options.random };
     this.#backoff = new Backoff({ initialMs: 100, maxMs: 10_000, ...random });
     this.#inspections = new Inspections({
       inspect: (id, signal) => this.#inspect(id, signal),
       onAnswer: (id, container) => this.#take(id, container),
-      log: options.log,
+      logger: options.logger,
       atOnce: 8,
     });
   }
@@ -113,7 +113,7 @@ export class LiveFeed implements ContainerFeed, Part {
       signal.removeEventListener('abort', close);
       if (signal.aborted) return;
 
-      this.#log.warn(`${why.message}; the ${this.#containers.size} known containers stay, reconnecting`, {
+      this.#logger.warn(`${why.message}; the ${this.#containers.size} known containers stay, reconnecting`, {
         code: why.code,
       });
       if (performance.now() - openedAt > stableMs) this.#backoff.reset();
@@ -130,14 +130,14 @@ export class LiveFeed implements ContainerFeed, Part {
       if (signal.aborted) return undefined;
       try {
         const stream = await this.#connect();
-        this.#log.info(
+        this.#logger.info(
           `docker engine at ${this.#engine.host}: following again, ${this.#containers.size} containers run`,
         );
         return stream;
       } catch (thrown) {
         // The loss itself has been logged; that it goes on is no news.
         if (!(thrown instanceof AppError)) throw thrown;
-        this.#log.debug(thrown.message, { code: thrown.code });
+        this.#logger.debug(thrown.message, { code: thrown.code });
       }
     }
   }

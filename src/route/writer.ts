@@ -1,15 +1,23 @@
-import { type Backend, backendKey, describeSource, type Source } from '../backend/backend.ts';
+import {
+  type Backend,
+  backendKey,
+  describeSource,
+  type Source,
+  withDialledPort,
+} from '../backend/backend.ts';
 import type { Caller, CallerChange } from '../caller/caller.ts';
 import { isLoopbackOrLinkLocal, isUnspecified } from '../core/address.ts';
 import { canonicalSet, type Endpoint, endpointKey, sameSet } from '../core/endpoint.ts';
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { fail, type Result } from '../core/result.ts';
+import { fail, ok, type Result } from '../core/result.ts';
 import type { OnUpdate } from '../discovery/resolver.ts';
 import { anyCaller, anyPort, type BackendEntry, type RouteTable, type RouteTarget } from './table.ts';
 
 /** What the writer needs of discovery: one watch a source, however many follow it. */
 export interface SourceFollower {
+  /** Why a source cannot be followed at all; undefined where it can. */
+  refusal(source: Source): AppError | undefined;
   /** @returns releases this follower; no update comes after that */
   follow(source: Source, onUpdate: OnUpdate): () => void;
 }
@@ -48,10 +56,16 @@ export class RouteWriter {
     else this.#dropCaller(change.id);
   }
 
-  /** Leads every caller and every port to one backend: the static forward. */
-  forwardAll(backend: Backend): void {
-    const routes = new Map([[anyPort, { ok: true as const, value: backend }]]);
-    this.#setCaller({ id: anyCaller, name: 'any', addresses: [], routes });
+  /**
+   * Leads every caller and every port to one backend: the static forward.
+   *
+   * @param port what callers dial, for a backend that leaves its own port open
+   * @throws AppError ERR_NOT_IN_BUILD where the backend asks for what this build has not
+   */
+  forwardAll(backend: Backend, port: number): void {
+    const route = this.#usable(ok(withDialledPort(backend, port)));
+    if (!route.ok) throw route.error;
+    this.#setCaller({ id: anyCaller, name: 'any', addresses: [], routes: new Map([[anyPort, route]]) });
   }
 
   /** Ends every watch and empties the table. */
@@ -87,9 +101,11 @@ export class RouteWriter {
     for (const key of keys) this.#letGo(key);
   }
 
-  /** An option that this build would ignore is refused: whoever wrote it counts on it. */
+  /** A source or an option that this build would ignore is refused: whoever wrote it counts on it. */
   #usable(route: Result<Backend>): Result<Backend> {
     if (!route.ok) return route;
+    const refusal = this.#options.sources.refusal(route.value.source);
+    if (refusal !== undefined) return fail(refusal);
     const { sendProxy, checkMs } = route.value.options;
     const missing = sendProxy !== undefined ? 'send-proxy' : checkMs !== undefined ? 'check' : undefined;
     if (missing === undefined) return route;

@@ -5,7 +5,8 @@
  *     const bytes = libc.getsockopt(fd, SOL_IP, SO_ORIGINAL_DST, 16);
  */
 import { constants } from 'node:os';
-import { AppError, messageOf } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
+import { loadLibrary } from './library.ts';
 
 export interface Libc {
   /**
@@ -24,29 +25,26 @@ export function errnoName(errno: number): string {
   return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
+const consequence =
+  'the original destination of a connection cannot be read without it: use the published image, or a platform that koffi has a binary for';
+
 /**
  * @throws AppError ERR_CANNOT_START where koffi has no binary for this platform or libc is not glibc's
  */
 export async function loadLibc(): Promise<Libc> {
-  try {
-    const { default: koffi } = await import('koffi');
-    const library = koffi.load('libc.so.6');
-    const getsockopt = library.func(
-      'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
-    );
-    return {
-      getsockopt(fd, level, option, size) {
-        const value = Buffer.alloc(size);
-        const length = [size];
-        if (getsockopt(fd, level, option, value, length) !== 0) {
-          const errno = errnoName(koffi.errno());
-          throw new AppError('ERR_SYSCALL', `getsockopt: ${errno}`, { errno, syscall: 'getsockopt' });
-        }
-        return value.subarray(0, length[0]);
-      },
-    };
-  } catch (thrown) {
-    const text = `cannot call libc (${messageOf(thrown)}); the original destination of a connection cannot be read without it: use the published image, or a platform that koffi has a binary for`;
-    throw new AppError('ERR_CANNOT_START', text, { cause: thrown });
-  }
+  const { koffi, library } = await loadLibrary(consequence);
+  const getsockopt = library.func(
+    'int getsockopt(int fd, int level, int option, _Out_ uint8_t *value, _Inout_ uint32_t *length)',
+  );
+  return {
+    getsockopt(fd, level, option, size) {
+      const value = Buffer.alloc(size);
+      const length = [size];
+      if (getsockopt(fd, level, option, value, length) !== 0) {
+        const errno = errnoName(koffi.errno());
+        throw new AppError('ERR_SYSCALL', `getsockopt: ${errno}`, { errno, syscall: 'getsockopt' });
+      }
+      return value.subarray(0, length[0]);
+    },
+  };
 }

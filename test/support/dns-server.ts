@@ -19,6 +19,8 @@ export interface DnsServer extends AsyncDisposable {
   /** What has been asked, in order: `udp A redis`. */
   readonly asked: string[];
   script: Script;
+  /** TCP connections that the other side has not ended. */
+  readonly connected: number;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -38,14 +40,20 @@ export async function startDnsServer(script: Script, ip = '127.0.0.1'): Promise<
     };
   const { udp, tcp } = await listenOnOnePort(ip, handler('udp'), handler('tcp'));
   const connections = new Set<Socket>();
+  let connected = 0;
   tcp.on('connection', (connection: Socket) => {
     connections.add(connection);
+    connected++;
+    connection.once('end', () => connected--);
     connection.once('close', () => connections.delete(connection));
   });
   const server: DnsServer = {
     address: { ip, port: udp.address().port },
     asked,
     script,
+    get connected() {
+      return connected;
+    },
     async [Symbol.asyncDispose]() {
       const closed = Promise.all([once(udp, 'close'), once(tcp, 'close')]);
       udp.close();

@@ -25,7 +25,7 @@ let feed: LiveFeed;
 let follower: Follower;
 
 beforeEach(async (context) => {
-  feed = new LiveFeed({ engine: connectEngine({ host: engine.host }), log: silentLogger });
+  feed = new LiveFeed({ engine: connectEngine({ host: engine.host }), logger: silentLogger });
   follower = new Follower(feed);
   await feed.start();
   assert.ok('after' in context);
@@ -115,7 +115,7 @@ test('an address reused many times always belongs to the container that has it n
   const ip = (
     await docker('network', 'inspect', net, '--format', '{{(index .IPAM.Config 0).Subnet}}')
   ).replace('.0/24', '.77');
-  const callers = new Callers({ feed, log: silentLogger, allowLocalTargets: false });
+  const callers = new Callers({ feed, logger: silentLogger, allowLocalTargets: false });
   await callers.start();
   try {
     for (let round = 0; round < 12; round += 1) {
@@ -185,7 +185,7 @@ test('the connection to the engine is cut: what is known stays, what was missed 
   await once(relay, 'listening');
 
   const log = recordingLogger();
-  const relayed = new LiveFeed({ engine: connectEngine({ host: `unix://${path}` }), log });
+  const relayed = new LiveFeed({ engine: connectEngine({ host: `unix://${path}` }), logger: log });
   const relayedFollower = new Follower(relayed);
   context.after(async () => {
     await relayed.stop();

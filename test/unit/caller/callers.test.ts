@@ -10,7 +10,7 @@ async function setUp(...present: Container[]) {
   const feed = new FakeFeed();
   for (const found of present) feed.present(found);
   const log = recordingLogger();
-  const callers = new Callers({ feed, log, allowLocalTargets: false });
+  const callers = new Callers({ feed, logger: log, allowLocalTargets: false });
   await callers.start();
   const changes: CallerChange[] = [];
   callers.subscribe((change) => changes.push(change));

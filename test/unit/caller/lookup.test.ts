@@ -10,9 +10,9 @@ async function setUp() {
   mock.timers.enable({ apis: ['setTimeout'] });
   const feed = new FakeFeed();
   const log = recordingLogger();
-  const callers = new Callers({ feed, log, allowLocalTargets: false });
+  const callers = new Callers({ feed, logger: log, allowLocalTargets: false });
   await callers.start();
-  const lookup = new FeedLookup({ callers, feed, log });
+  const lookup = new FeedLookup({ callers, feed, logger: log });
   return {
     feed,
     log,

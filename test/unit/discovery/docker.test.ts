@@ -9,7 +9,7 @@ import { recordingLogger } from '../docker/follower.ts';
 function setUp(selfId?: string) {
   const feed = new FakeFeed();
   const log = recordingLogger();
-  const resolver = new DockerResolver({ feed, log, selfId });
+  const resolver = new DockerResolver({ feed, logger: log, selfId });
   const updates: Result<readonly Endpoint[]>[] = [];
   const abort = new AbortController();
   /** What has been told since the last call, after the microtasks. */

@@ -10,7 +10,7 @@ import { parseResolvConf } from '../../../src/discovery/dns/resolv-conf.ts';
 import { StaticResolver } from '../../../src/discovery/static.ts';
 import { a, aaaa, rcode, reply, type Script, startDnsServer, zone } from '../../support/dns-server.ts';
 import { FakeSleep } from '../../support/fake-sleep.ts';
-import { settle, Updates } from '../../support/updates.ts';
+import { settle, Updates, until } from '../../support/updates.ts';
 
 const list = (...texts: string[]): SourceOf<'static'> => ({
   kind: 'static',
@@ -242,11 +242,25 @@ describe('static list, failures', () => {
     const again = await on.time.wait([1201, 2000]);
     table.db = ['10.0.0.1'];
     again.wake();
-    await on.time.wait(60_000);
+    const known = await on.time.wait(60_000);
     assert.equal(lines.length, 2, lines.join('\n'));
     assert.match(lines[0] ?? '', /^warn cannot resolve "db" \(A\): .*SERVFAIL; its last addresses stay$/);
     assert.equal(lines[1], 'info "db" is resolved again');
     assert.equal(on.updates.count, 1);
+    table.db = 'servfail';
+    known.wake();
+    await on.time.wait([800, 1200]);
+  });
+
+  it('logs nothing of a look-up that the end of the watch cuts off', async () => {
+    const lines: string[] = [];
+    const logger = { ...silentLogger, warn: (message: string) => lines.push(message) };
+    await using on = await bench(() => undefined, { logger });
+    on.watch(list('db:80'));
+    await until(() => on.server.asked.length === 2, 'both questions have come');
+    on.end.abort();
+    await settle();
+    assert.deepEqual([lines, on.updates.count], [[], 0]);
   });
 
   it('of a look-up that throws is a failure like any other', async () => {

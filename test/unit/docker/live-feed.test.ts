@@ -10,7 +10,7 @@ async function setUp(prepare: (engine: FakeEngine) => void = () => {}, timeoutMs
   const engine = await FakeEngine.listen();
   prepare(engine);
   const log = recordingLogger();
-  const feed = new LiveFeed({ engine: connectEngine({ host: engine.host, timeoutMs }), log });
+  const feed = new LiveFeed({ engine: connectEngine({ host: engine.host, timeoutMs }), logger: log });
   const follower = new Follower(feed);
   return {
     engine,
@@ -131,7 +131,7 @@ test('a list read before a start or a death does not undo it', async (context) =
         return answer;
       },
     },
-    log: t.log,
+    logger: t.log,
   });
   context.after(() => feed.stop());
   const follower = new Follower(feed);

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { RuleKeeper } from '../../../src/nat/keeper.ts';
 import type { RuleSet } from '../../../src/nat/rules.ts';
 import { FakeMachine, rememberingLogger } from './fake-machine.ts';
 
 const redirect: RuleSet = { kind: 'redirect', proxyPort: 10000, exceptPorts: [] };
 
-function bed(rules: RuleSet = redirect) {
+/** The keeper is stopped after the test, however that ends: its timer would keep the process alive. */
+function bed(t: TestContext, rules: RuleSet = redirect, intervalMs = 3_600_000) {
   const machine = new FakeMachine();
   const logger = rememberingLogger();
-  const options = { run: machine.run, system: machine.system, logger, rules, intervalMs: 3_600_000 };
-  return { machine, logger, keeper: new RuleKeeper(options) };
+  const options = { run: machine.run, system: machine.system, logger, rules, intervalMs };
+  const keeper = new RuleKeeper(options);
+  t.after(() => keeper.stop(0));
+  return { machine, logger, keeper };
 }
 
 describe('the keeper of the rules', () => {
-  it('leaves alone what is in order', async () => {
-    const { machine, logger, keeper } = bed();
+  it('leaves alone what is in order', async (t) => {
+    const { machine, logger, keeper } = bed(t);
     await keeper.start();
     assert.equal(keeper.report?.method, 'nft');
     const lines = logger.lines.length;
@@ -30,8 +33,8 @@ describe('the keeper of the rules', () => {
     ['vanish', () => ''],
     ['are changed', (text: string) => text.replace('dport', 'sport')],
   ] as const) {
-    it(`puts rules back that ${what}, with one line`, async () => {
-      const { machine, logger, keeper } = bed();
+    it(`puts rules back that ${what}, with one line`, async (t) => {
+      const { machine, logger, keeper } = bed(t);
       await keeper.start();
       const right = machine.tables.get('nft') ?? '';
       machine.tables.set('nft', harm(right));
@@ -43,7 +46,7 @@ describe('the keeper of the rules', () => {
     });
   }
 
-  it('follows the ports that the host listens on', async () => {
+  it('follows the ports that the host listens on', async (t) => {
     const proxyIps = ['172.17.0.1'];
     const { machine, keeper } = bed({
       kind: 'dnat',
@@ -63,8 +66,8 @@ describe('the keeper of the rules', () => {
     await keeper.stop(0);
   });
 
-  it('says once that it fails, tries on, and says once that all is well again', async () => {
-    const { machine, logger, keeper } = bed();
+  it('says once that it fails, tries on, and says once that all is well again', async (t) => {
+    const { machine, logger, keeper } = bed(t);
     await keeper.start();
     const programs = { ...machine.programs };
     for (const name of Object.keys(programs)) machine.programs[name] = 'refused';
@@ -78,8 +81,8 @@ describe('the keeper of the rules', () => {
     await keeper.stop(0);
   });
 
-  it('never runs two rounds at once', async () => {
-    const { machine, keeper } = bed();
+  it('never runs two rounds at once', async (t) => {
+    const { machine, keeper } = bed(t);
     await keeper.start();
     machine.calls.length = 0;
     const outcomes = await Promise.all([keeper.checkNow(), keeper.checkNow(), keeper.checkNow()]);
@@ -88,13 +91,10 @@ describe('the keeper of the rules', () => {
     await keeper.stop(0);
   });
 
-  it('checks by itself', async () => {
-    const machine = new FakeMachine();
-    const logger = rememberingLogger();
+  it('checks by itself', async (t) => {
+    const { machine, logger, keeper } = bed(t, redirect, 1);
     const repaired = Promise.withResolvers<void>();
-    const warn = () => repaired.resolve();
-    const options = { run: machine.run, system: machine.system, logger: { ...logger, warn } };
-    const keeper = new RuleKeeper({ ...options, rules: redirect, intervalMs: 1 });
+    logger.warn = () => repaired.resolve();
     await keeper.start();
     machine.tables.clear();
     await repaired.promise;
@@ -102,8 +102,8 @@ describe('the keeper of the rules', () => {
     assert.equal(machine.tables.get('nft') ?? '', '');
   });
 
-  it('removes the rules in the end, and does nothing after that', async () => {
-    const { machine, keeper } = bed();
+  it('removes the rules in the end, and does nothing after that', async (t) => {
+    const { machine, keeper } = bed(t);
     await keeper.stop(0);
     assert.deepEqual(machine.calls, [], 'a stop before the start has nothing to do');
     await keeper.start();
@@ -115,13 +115,13 @@ describe('the keeper of the rules', () => {
     assert.deepEqual(machine.calls, []);
   });
 
-  it('leaves nothing where the start fails, or is cut short by a stop', async () => {
-    const failing = bed();
+  it('leaves nothing where the start fails, or is cut short by a stop', async (t) => {
+    const failing = bed(t);
     failing.machine.used = [];
     await assert.rejects(failing.keeper.start(), { code: 'ERR_RULES' });
     assert.ok([...failing.machine.tables.values()].every((text) => text === ''));
 
-    const hasty = bed();
+    const hasty = bed(t);
     const starting = hasty.keeper.start();
     await hasty.keeper.stop(0);
     await starting.catch(() => {});

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
 import { describe, it } from 'node:test';
 import type { SocketAddress } from '../../../../src/core/address.ts';
 import { DnsClient, type DnsLookup } from '../../../../src/discovery/dns/client.ts';
@@ -262,6 +262,22 @@ describe('DNS client, bounds', () => {
     end.abort();
     assert.equal(brief(await found), 'failed');
     await backToStart();
+  });
+
+  it('leaves no connection and no listener, however a look-up over TCP ends', async () => {
+    await using server = await startDnsServer(({ transport, name }, request) => {
+      if (transport === 'udp') return reply(request, [], { tc: 1 });
+      return name === 'silent' ? undefined : reply(request, [a(name, '10.0.0.1')]);
+    });
+    const client = clientOf([server], { timeoutMs: 3_600_000 });
+    const end = new AbortController();
+    assert.equal(brief(await client.lookup('db', ['A', 'AAAA'], end.signal)), '10.0.0.1');
+    assert.deepEqual(getEventListeners(end.signal, 'abort'), []);
+    const found = client.lookup('silent', ['A'], end.signal);
+    await until(() => server.asked.includes('tcp A silent'), 'the question has come');
+    end.abort();
+    assert.equal(brief(await found), 'failed');
+    await until(() => server.connected === 0, 'both connections have ended');
   });
 
   it('has only so many questions open at once, and lets those in line go on', async () => {

@@ -1,0 +1,205 @@
+/**
+ * The ambassador: builds the parts, joins them, and starts them from the bottom up.
+ *
+ *     docker feed -> callers -> route writer -> route table -> proxy <- nat rules
+ *                               sources (static, docker)
+ *
+ * Everything that it starts goes onto the stack that it is given; stopping that stack stops the ambassador.
+ */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { HealthSocket, healthSocketPath } from './admin/health-socket.ts';
+import type { Backend } from './backend/backend.ts';
+import { Callers } from './caller/callers.ts';
+import { FeedLookup } from './caller/lookup.ts';
+import { formatHostPort } from './core/address.ts';
+import type { Logger } from './core/log.ts';
+import type { PartStack } from './core/part.ts';
+import { systemAddresses } from './discovery/dns/addresses.ts';
+import { DockerResolver } from './discovery/docker.ts';
+import type { Resolvers } from './discovery/resolver.ts';
+import { SourceWatches } from './discovery/source-watches.ts';
+import { StaticResolver } from './discovery/static.ts';
+import { connectEngine, type EngineOptions } from './docker/engine.ts';
+import type { ContainerFeed } from './docker/feed.ts';
+import { LiveFeed } from './docker/live-feed.ts';
+import { selfContainerId } from './docker/self.ts';
+import { beginRules } from './nat/begin.ts';
+import type { RuleSettings } from './nat/settings.ts';
+import { ownDestination, redirectedDestination } from './proxy/destination.ts';
+import { TcpProxy, type TcpProxyOptions } from './proxy/tcp-proxy.ts';
+import { RouteTable } from './route/table.ts';
+import { RouteWriter } from './route/writer.ts';
+import { loadLibc } from './sys/libc.ts';
+import { openFilesLimit } from './sys/limits.ts';
+import { OwnAddresses } from './sys/own-addresses.ts';
+
+/** What every ambassador is told. */
+export interface ProxySettings {
+  readonly port: number;
+  readonly connectTimeoutMs: number;
+  /** Absent: by the limit of open files. */
+  readonly maxConnections?: number;
+  /** Whether descriptors may lead to loopback and link-local addresses: those are the ambassador's own. */
+  readonly allowLocalTargets: boolean;
+  readonly engine: EngineOptions;
+}
+
+export interface OmniSettings extends ProxySettings {
+  readonly rules: RuleSettings;
+  /** False leaves the rules to `--setup-iptables`. */
+  readonly manageRules: boolean;
+}
+
+export interface ForwardSettings extends ProxySettings {
+  readonly backend: Backend;
+}
+
+/** Files that are open apart from connections: libraries, logs, the engine's sockets, DNS queries. */
+const reservedFiles = 200;
+
+/**
+ * The mode of many callers: each container's connections go where its own environment and labels say.
+ *
+ * @throws AppError ERR_DOCKER, ERR_RULES, ERR_CANNOT_START; what has started by then is on the stack
+ */
+export async function startOmni(settings: OmniSettings, logger: Logger, parts: PartStack): Promise<void> {
+  const readDestination = redirectedDestination(await loadLibc());
+  const engine = connectEngine(settings.engine);
+  const feed = await parts.begin(new LiveFeed({ engine, logger }));
+  const version = await engine.engineVersion();
+  logger.info(`docker ${version} at ${engine.host}: ${feed.containers.size} container(s) run`);
+
+  const selfId = await findSelf(feed);
+  const { table, writer } = startRoutes(settings, logger, parts, feed, selfId);
+  const { allowLocalTargets } = settings;
+  const callers = await parts.begin(new Callers({ feed, logger, allowLocalTargets }));
+  callers.subscribe((change) => writer.applyCaller(change));
+  const lookup = new FeedLookup({ callers, feed, logger });
+  parts.defer(() => lookup.stop());
+  describeCallers(table, logger);
+
+  const own = await parts.begin(new OwnAddresses(logger));
+  const proxy = await startProxy(settings, logger, parts, {
+    routes: table,
+    awaitCaller: (ip) => lookup.resolve(ip),
+    isProbe: (ip) => own.has(ip),
+    readDestination,
+  });
+  const selfName = feed.containers.get(selfId ?? '')?.name;
+  await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
+  await startHealth(
+    settings,
+    logger,
+    parts,
+    () => `${describe(proxy)}, ${table.callers.size} caller(s) known`,
+  );
+}
+
+/**
+ * The mode of one backend: every connection to the port goes there.
+ *
+ * @throws AppError ERR_NOT_IN_BUILD, ERR_DOCKER, ERR_CANNOT_START; what has started by then is on the stack
+ */
+export async function startForward(
+  settings: ForwardSettings,
+  logger: Logger,
+  parts: PartStack,
+): Promise<void> {
+  const needsEngine = settings.backend.source.kind === 'docker';
+  const feed = needsEngine
+    ? await parts.begin(new LiveFeed({ engine: connectEngine(settings.engine), logger }))
+    : undefined;
+  const selfId = feed === undefined ? undefined : await findSelf(feed);
+  const { table, writer } = startRoutes(settings, logger, parts, feed, selfId);
+  writer.forwardAll(settings.backend, settings.port);
+  const proxy = await startProxy(settings, logger, parts, {
+    routes: table,
+    awaitCaller: async () => false,
+    isProbe: () => false,
+    readDestination: ownDestination,
+  });
+  await startHealth(settings, logger, parts, () => describe(proxy));
+}
+
+/** Discovery, the table, and the one that writes it. */
+function startRoutes(
+  settings: ProxySettings,
+  logger: Logger,
+  parts: PartStack,
+  feed: ContainerFeed | undefined,
+  selfId: string | undefined,
+): { table: RouteTable; writer: RouteWriter } {
+  const resolvers: Resolvers = {
+    static: new StaticResolver({ addresses: systemAddresses(), logger }),
+    ...(feed === undefined ? {} : { docker: new DockerResolver({ feed, logger, selfId }) }),
+  };
+  const sources = new SourceWatches({ resolvers, logger });
+  parts.defer(() => sources.stop());
+  const table = new RouteTable();
+  const writer = new RouteWriter({ table, sources, logger, allowLocalTargets: settings.allowLocalTargets });
+  parts.defer(() => writer.stop());
+  return { table, writer };
+}
+
+async function startProxy(
+  settings: ProxySettings,
+  logger: Logger,
+  parts: PartStack,
+  options: Pick<TcpProxyOptions, 'routes' | 'awaitCaller' | 'isProbe' | 'readDestination'>,
+): Promise<TcpProxy> {
+  const { port, connectTimeoutMs } = settings;
+  const maxConnections = settings.maxConnections ?? (await connectionsByLimit());
+  const limits = { connectTimeoutMs };
+  const proxy = new TcpProxy({ host: '::', port, maxConnections, logger, limits, ...options });
+  await parts.begin(proxy);
+  logger.info(`${describe(proxy)}, at most ${maxConnections} connections`);
+  return proxy;
+}
+
+async function startHealth(
+  settings: ProxySettings,
+  logger: Logger,
+  parts: PartStack,
+  detail: () => string,
+): Promise<void> {
+  const report = () => ({ isServing: true, detail: detail() });
+  await parts.begin(new HealthSocket({ path: healthSocketPath(settings.port), report, logger }));
+}
+
+function describe(proxy: TcpProxy): string {
+  const { address, counters } = proxy;
+  const at =
+    address === undefined ? 'not listening' : `listening on ${formatHostPort(address.ip, address.port)}`;
+  return counters.active === 0 ? at : `${at}, ${counters.active} connection(s) open`;
+}
+
+/** A connection has two sockets. */
+async function connectionsByLimit(): Promise<number> {
+  const files = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
+  return Math.max(16, Math.min(1_000_000, Math.floor((files - reservedFiles) / 2)));
+}
+
+async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
+  const mountinfo = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
+  return selfContainerId({ mountinfo, hostname: hostname(), ids: feed.containers.keys() });
+}
+
+const describedCallers = 20;
+
+/** What start-up found: the containers that name backends, a line each. */
+function describeCallers(table: RouteTable, logger: Logger): void {
+  const callers = [...table.callers.values()].filter((caller) => caller.routes.size > 0);
+  for (const { name, addresses, routes } of callers.slice(0, describedCallers)) {
+    const ports = [...routes].map(([port, target]) => {
+      return target.kind === 'refused'
+        ? `${port} refused`
+        : `${port} -> ${table.backend(target.backendKey)?.text}`;
+    });
+    logger.info(`caller ${name} (${addresses.join(', ')}): ${ports.join('; ')}`, { caller: name });
+  }
+  if (callers.length > describedCallers) logger.info(`and ${callers.length - describedCallers} callers more`);
+  if (callers.length === 0) {
+    logger.info('no container names a backend yet: set BACKEND_<port> on the ones that shall call');
+  }
+}

@@ -1,0 +1,39 @@
+import type { Logger } from '../core/log.ts';
+import { commandRunner } from '../nat/command.ts';
+import { installRules, removeRules } from '../nat/install.ts';
+import { describePlan } from '../nat/rules.ts';
+import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
+import { linuxSystem } from '../nat/system.ts';
+
+/**
+ * `nuncio --setup-iptables`: sets the rules in this network namespace and proves them.
+ *
+ * @returns the line to print
+ * @throws AppError ERR_RULES
+ */
+export async function setupRules(settings: RuleSettings, logger: Logger): Promise<string> {
+  const report = await installRules(await ruleSetOf(settings), {
+    run: commandRunner(),
+    system: linuxSystem(),
+    logger,
+  });
+  const families = report.families.map((family) => `IPv${family}`).join(' and ');
+  const proof =
+    report.probe.kind === 'passed'
+      ? `proved by a connection to ${report.probe.via.join(' and ')}`
+      : `not proved: ${report.probe.reason}`;
+  return `rules set by ${report.method}, ${families}: ${describePlan(report.plan)}; ${proof}`;
+}
+
+/**
+ * `nuncio --cleanup-iptables`: removes exactly our rules.
+ *
+ * @returns the line to print
+ * @throws AppError ERR_RULES
+ */
+export async function cleanupRules(logger: Logger): Promise<string> {
+  const { removedFrom } = await removeRules({ run: commandRunner(), system: linuxSystem(), logger });
+  return removedFrom.length === 0
+    ? 'no rules of nuncio were here'
+    : `rules removed from ${removedFrom.join(' and ')}`;
+}

@@ -1,0 +1,52 @@
+import type { Logger } from '../core/log.ts';
+import type { PartStack } from '../core/part.ts';
+import { commandRunner } from './command.ts';
+import { findRules } from './install.ts';
+import { RuleKeeper } from './keeper.ts';
+import { describePlan } from './rules.ts';
+import { type RuleSettings, ruleSetOf } from './settings.ts';
+import { linuxSystem } from './system.ts';
+
+export interface BeginRulesOptions {
+  /** False leaves the rules to `--setup-iptables`. */
+  readonly manageRules: boolean;
+  /** The ambassador's own container, for the command that it advises. */
+  readonly selfName: string | undefined;
+  readonly logger: Logger;
+  readonly parts: PartStack;
+}
+
+/**
+ * The ambassador's rules: set, kept and removed by itself where it may; else looked for, and where there are none the log
+ * says which command sets them.
+ *
+ * @throws AppError ERR_RULES where it may set rules and cannot
+ */
+export async function beginRules(settings: RuleSettings, options: BeginRulesOptions): Promise<void> {
+  const { manageRules, selfName, logger, parts } = options;
+  const rules = await ruleSetOf(settings);
+  const system = linuxSystem();
+  if (manageRules && system.canManageRules()) {
+    const keeper = await parts.begin(new RuleKeeper({ rules, run: commandRunner(), system, logger }));
+    const { report } = keeper;
+    if (report === undefined) return;
+    const families = report.families.map((family) => `IPv${family}`).join(' and ');
+    const proof =
+      report.probe.kind === 'passed'
+        ? `proved by a connection to ${report.probe.via.join(' and ')}`
+        : `not proved: ${report.probe.reason}`;
+    logger.info(`nat rules set by ${report.method}, ${families}: ${describePlan(report.plan)}; ${proof}`);
+    return;
+  }
+  const found = await findRules(rules, { system });
+  if (found.kind === 'present') {
+    logger.info('nat rules are there, set by somebody else');
+    return;
+  }
+  const flags = settings.dnat === undefined ? '' : ' --dnat';
+  const network = settings.dnat === undefined ? `container:${selfName ?? '<this container>'}` : 'host';
+  const port = settings.proxyPort === 10_000 ? '' : ` --port ${settings.proxyPort}`;
+  logger.warn(
+    `nat rules are ${found.kind === 'absent' ? 'missing' : 'perhaps missing'} (${found.reason}); set them with: docker run --rm --privileged --net ${network} nuncio --setup-iptables${flags}${port} (or run this container with --cap-add NET_ADMIN)`,
+  );
+}
