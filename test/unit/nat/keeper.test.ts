@@ -48,7 +48,7 @@ describe('the keeper of the rules', () => {
 
   it('follows the ports that the host listens on', async (t) => {
     const proxyIps = ['172.17.0.1'];
-    const { machine, keeper } = bed({
+    const { machine, keeper } = bed(t, {
       kind: 'dnat',
       proxyPort: 10000,
       proxyIps,
