@@ -6,16 +6,16 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Answer, Command } from './agent.ts';
+import type { Answer, Command } from './puppet.ts';
 
-const agentPath = fileURLToPath(new URL('./agent.ts', import.meta.url));
+const puppetPath = fileURLToPath(new URL('./puppet.ts', import.meta.url));
 let count = 0;
 
 /** The ambassador's own addresses, and those of the caller at the other end of the wire. */
 export const own = { 4: '10.213.0.1', 6: 'fd00:213::1' } as const;
 const peer = { 4: '10.213.0.2', 6: 'fd00:213::2' } as const;
 
-export interface AgentOptions {
+export interface PuppetOptions {
   /** Only these programs are in its PATH. */
   readonly programs?: readonly string[];
   /** Capabilities that it does without. */
@@ -23,7 +23,7 @@ export interface AgentOptions {
 }
 
 /** A process in a namespace that does what it is told. */
-export class Agent {
+export class Puppet {
   readonly #child: ChildProcess;
   readonly #lines: Interface;
 
@@ -38,7 +38,7 @@ export class Agent {
       'env',
       `PATH=${path}`,
       process.execPath,
-      agentPath,
+      puppetPath,
     ];
     this.#child = spawn('ip', command, { stdio: ['pipe', 'pipe', 'inherit'] });
     assert.ok(this.#child.stdout);
@@ -68,11 +68,11 @@ export class Agent {
   }
 }
 
-/** A namespace as the ambassador's, and one as a caller's, joined by a wire. Removed on dispose, with the agents in them. */
+/** A namespace as the ambassador's, and one as a caller's, joined by a wire. Removed on dispose, with the puppets in them. */
 export class Namespaces {
   readonly #own: string;
   readonly #peer: string;
-  readonly #agents: Agent[] = [];
+  readonly #puppets: Puppet[] = [];
   readonly #folders: string[] = [];
 
   constructor() {
@@ -106,18 +106,18 @@ export class Namespaces {
     }
   }
 
-  /** An agent in the ambassador's namespace. */
-  ambassador({ programs, without = [] }: AgentOptions = {}): Agent {
-    return this.#agent(
+  /** A puppet in the ambassador's namespace. */
+  ambassador({ programs, without = [] }: PuppetOptions = {}): Puppet {
+    return this.#puppet(
       this.#own,
       programs === undefined ? (process.env.PATH ?? '') : this.#pathOf(programs),
       without,
     );
   }
 
-  /** An agent in the caller's namespace. */
-  caller(): Agent {
-    return this.#agent(this.#peer, process.env.PATH ?? '', []);
+  /** A puppet in the caller's namespace. */
+  caller(): Puppet {
+    return this.#puppet(this.#peer, process.env.PATH ?? '', []);
   }
 
   /** Runs a program in the ambassador's namespace and returns its output. */
@@ -139,15 +139,15 @@ export class Namespaces {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const agent of this.#agents) await agent.end();
+    for (const puppet of this.#puppets) await puppet.end();
     for (const name of [this.#own, this.#peer]) this.#ip(['netns', 'del', name]);
     for (const folder of this.#folders) rmSync(folder, { recursive: true });
   }
 
-  #agent(namespace: string, path: string, without: readonly string[]): Agent {
-    const agent = new Agent(namespace, path, without);
-    this.#agents.push(agent);
-    return agent;
+  #puppet(namespace: string, path: string, without: readonly string[]): Puppet {
+    const puppet = new Puppet(namespace, path, without);
+    this.#puppets.push(puppet);
+    return puppet;
   }
 
   #ip(args: readonly string[]): void {
