@@ -108,7 +108,6 @@ export class SourceWatches {
   }
 
   #update(held: Held, update: Update): void {
-    if (held.end.signal.aborted) return;
     if (update.ok) {
       held.lastSet = update;
       delete held.lastError;
