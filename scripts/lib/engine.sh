@@ -45,9 +45,11 @@ engine_wait() {
   return 1
 }
 
-# Whether the dockerd of the state file still runs; a pid may have been given to another program meanwhile.
+# Whether the dockerd of the state file still runs: its pid may have been given to another program meanwhile, and
+# where nobody reaps orphans (no init system) a dockerd that has ended stays as a zombie, which has no command line.
 engine_is_ours() {
-  [ -f "$ENGINE_STATE/pid" ] && [ "$(cat "/proc/$(cat "$ENGINE_STATE/pid")/comm" 2>/dev/null)" = dockerd ]
+  [ -f "$ENGINE_STATE/pid" ] || return 1
+  tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$ENGINE_STATE/pid")/cmdline" | grep -q '^[^ ]*dockerd '
 }
 
 # Stops the engine where OWNER started it; any other one stays.
