@@ -25,7 +25,8 @@ RUN if command -v nft >/dev/null && command -v iptables >/dev/null; then exit 0;
     apt-get update \
     && apt-get install -y --no-install-recommends nftables iptables \
     && rm -rf /var/lib/apt/lists/*
-LABEL org.opencontainers.image.title="Nuncio" \
+LABEL nuncio.stage=final \
+      org.opencontainers.image.title="Nuncio" \
       org.opencontainers.image.description="The ambassador of a plain Docker host" \
       org.opencontainers.image.licenses="MIT"
 ENV NODE_ENV=production
