@@ -67,9 +67,20 @@ function definition(port: number, text: string, where: string, options: RouteOpt
 }
 
 /** embassy's `BACKEND_<any>=<service>[tag,tag];<port>`: the port stands in the value. */
-function serviceDefinition(text: string, where: string, options: RouteOptions): Definition {
+function serviceDefinition(
+  text: string,
+  where: string,
+  namedPort: number | undefined,
+  options: RouteOptions,
+): Definition {
   const parsed = parseServiceDescriptor(text);
-  if (!parsed.ok) return { kind: 'problem', error: located(parsed.error, where) };
+  if (!parsed.ok) {
+    const error = located(parsed.error, where);
+    // `BACKEND_6379=redis;`: no port can be read from the value, but the name tells whose error it is.
+    return namedPort === undefined
+      ? { kind: 'problem', error }
+      : { kind: 'route', port: namedPort, backend: fail(error) };
+  }
   const { service, tags, port } = parsed.value;
   if (options.discovery === undefined) {
     const message = `${where}: the service "${service}" can only be found with --discovery, which is not given`;
@@ -83,9 +94,9 @@ function serviceDefinition(text: string, where: string, options: RouteOptions): 
 }
 
 function variableDefinition(name: string, value: string, where: string, options: RouteOptions): Definition {
-  if (value.includes(';')) return serviceDefinition(value, where, options);
   const suffix = name.slice('BACKEND_'.length);
   const port = parsePort(suffix);
+  if (value.includes(';')) return serviceDefinition(value, where, port, options);
   if (port !== undefined) return definition(port, value, where, options);
   const [code, why] = /^\d+$/.test(suffix)
     ? (['ERR_DESCRIPTOR_SYNTAX', `"${suffix}" is no port (1 to 65535)`] as const)

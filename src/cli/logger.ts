@@ -17,6 +17,10 @@ const readable = format.printf(({ level, message, timestamp, ...fields }) => {
   return `${String(timestamp).slice(11, 23)} ${level.padEnd(5)} ${message}${fieldText(fields)}`;
 });
 
+const json = format.printf(({ timestamp, level, message, ...fields }) =>
+  JSON.stringify({ timestamp, level, message, ...fields }),
+);
+
 /**
  * The program's log on standard output: readable lines on a terminal, else one JSON object a line
  * (`timestamp`, `level`, `message`, and the fields caller, backend, endpoint, connId, code …).
@@ -24,7 +28,7 @@ const readable = format.printf(({ level, message, timestamp, ...fields }) => {
 export function makeLogger(level: LogLevel, isTerminal = process.stdout.isTTY === true): Winston {
   return createLogger({
     level,
-    format: format.combine(format.timestamp(), isTerminal ? readable : format.json()),
+    format: format.combine(format.timestamp(), isTerminal ? readable : json),
     transports: [new transports.Console({ stderrLevels: [] })],
     exitOnError: false,
   });

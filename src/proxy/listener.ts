@@ -1,4 +1,5 @@
 import { createServer, type Server, type Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { SocketAddress } from '../core/address.ts';
 import { formatHostPort } from '../core/address.ts';
 import { Backoff } from '../core/backoff.ts';
@@ -14,6 +15,9 @@ export interface ListenerOptions {
   readonly logger: Logger;
 }
 
+/** `--setup-iptables` listens on the port while it probes its rules, for some ms; a port that stays taken is an error. */
+const takenPortMs = 1000;
+const noIpv6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL']);
 const outOfResources = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /**
@@ -39,17 +43,20 @@ export class Listener {
    */
   async open(): Promise<SocketAddress> {
     const { host, port } = this.#options;
-    try {
-      this.#address = await this.#listen(host, port);
-    } catch (thrown) {
-      const noIpv6 =
-        host === '::' && ['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL'].includes(codeOf(thrown) ?? '');
-      if (!noIpv6) throw cannotListen(host, port, thrown);
-      this.#address = await this.#listen('0.0.0.0', port).catch((again: unknown) => {
-        throw cannotListen('0.0.0.0', port, again);
-      });
+    const hosts = host === '::' ? ['::', '0.0.0.0'] : [host];
+    const deadline = performance.now() + takenPortMs;
+    for (;;) {
+      const tried = hosts[0] ?? host;
+      try {
+        this.#address = await this.#listen(tried, port);
+        return this.#address;
+      } catch (thrown) {
+        const code = codeOf(thrown) ?? '';
+        if (hosts.length > 1 && noIpv6.has(code)) hosts.shift();
+        else if (code === 'EADDRINUSE' && performance.now() < deadline) await delay(100);
+        else throw cannotListen(tried, port, thrown);
+      }
     }
-    return this.#address;
   }
 
   /** Stops listening; connections that were accepted go on. Safe to call twice. */

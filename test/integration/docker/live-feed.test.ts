@@ -11,7 +11,8 @@ import { connectEngine } from '../../../src/docker/engine.ts';
 import { parseDockerHost } from '../../../src/docker/engine-address.ts';
 import { LiveFeed } from '../../../src/docker/live-feed.ts';
 import { selfContainerId } from '../../../src/docker/self.ts';
-import { Follower, recordingLogger } from '../../unit/docker/follower.ts';
+import { RecordingLogger } from '../../support/recording-logger.ts';
+import { Follower } from '../../unit/docker/follower.ts';
 import { docker, RealEngine } from './real-engine.ts';
 
 let engine: RealEngine;
@@ -184,7 +185,7 @@ test('the connection to the engine is cut: what is known stays, what was missed 
   relay.listen(path);
   await once(relay, 'listening');
 
-  const log = recordingLogger();
+  const log = new RecordingLogger();
   const relayed = new LiveFeed({ engine: connectEngine({ host: `unix://${path}` }), logger: log });
   const relayedFollower = new Follower(relayed);
   context.after(async () => {

@@ -3,13 +3,13 @@ import { test } from 'node:test';
 import type { CallerChange } from '../../../src/caller/caller.ts';
 import { Callers } from '../../../src/caller/callers.ts';
 import type { Container } from '../../../src/docker/container.ts';
+import { RecordingLogger } from '../../support/recording-logger.ts';
 import { container, FakeFeed } from '../docker/fake-feed.ts';
-import { recordingLogger } from '../docker/follower.ts';
 
 async function setUp(...present: Container[]) {
   const feed = new FakeFeed();
   for (const found of present) feed.present(found);
-  const log = recordingLogger();
+  const log = new RecordingLogger();
   const callers = new Callers({ feed, logger: log, allowLocalTargets: false });
   await callers.start();
   const changes: CallerChange[] = [];

@@ -3,13 +3,13 @@ import { mock, test } from 'node:test';
 import { Callers } from '../../../src/caller/callers.ts';
 import { FeedLookup } from '../../../src/caller/lookup.ts';
 import { AppError } from '../../../src/core/errors.ts';
+import { RecordingLogger } from '../../support/recording-logger.ts';
 import { container, FakeFeed } from '../docker/fake-feed.ts';
-import { recordingLogger } from '../docker/follower.ts';
 
 async function setUp() {
   mock.timers.enable({ apis: ['setTimeout'] });
   const feed = new FakeFeed();
-  const log = recordingLogger();
+  const log = new RecordingLogger();
   const callers = new Callers({ feed, logger: log, allowLocalTargets: false });
   await callers.start();
   const lookup = new FeedLookup({ callers, feed, logger: log });

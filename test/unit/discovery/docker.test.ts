@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import type { Endpoint } from '../../../src/core/endpoint.ts';
 import type { Result } from '../../../src/core/result.ts';
 import { DockerResolver } from '../../../src/discovery/docker.ts';
+import { RecordingLogger } from '../../support/recording-logger.ts';
 import { container, FakeFeed } from '../docker/fake-feed.ts';
-import { recordingLogger } from '../docker/follower.ts';
 
 function setUp(selfId?: string) {
   const feed = new FakeFeed();
-  const log = recordingLogger();
+  const log = new RecordingLogger();
   const resolver = new DockerResolver({ feed, logger: log, selfId });
   const updates: Result<readonly Endpoint[]>[] = [];
   const abort = new AbortController();

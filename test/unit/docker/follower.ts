@@ -1,4 +1,3 @@
-import type { LogFields, Logger } from '../../../src/core/log.ts';
 import type { ContainerChange, ContainerFeed } from '../../../src/docker/feed.ts';
 
 /** Writes down what a feed tells, as `+name` and `-<id>`, and waits for what it should come to. */
@@ -50,25 +49,4 @@ export class Follower {
   end(): void {
     this.#unsubscribe();
   }
-}
-
-export interface LogLine {
-  readonly level: keyof Logger;
-  readonly message: string;
-  readonly fields: LogFields | undefined;
-}
-
-/** A logger that keeps its lines. */
-export function recordingLogger(): Logger & { readonly lines: LogLine[]; at(level: keyof Logger): string[] } {
-  const lines: LogLine[] = [];
-  const record = (level: keyof Logger) => (message: string, fields?: LogFields) =>
-    void lines.push({ level, message, fields });
-  return {
-    lines,
-    at: (level) => lines.filter((line) => line.level === level).map((line) => line.message),
-    debug: record('debug'),
-    info: record('info'),
-    warn: record('warn'),
-    error: record('error'),
-  };
 }

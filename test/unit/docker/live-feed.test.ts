@@ -3,13 +3,14 @@ import { test } from 'node:test';
 import { AppError } from '../../../src/core/errors.ts';
 import { connectEngine } from '../../../src/docker/engine.ts';
 import { LiveFeed } from '../../../src/docker/live-feed.ts';
+import { RecordingLogger } from '../../support/recording-logger.ts';
 import { FakeEngine, idOf } from './fake-engine.ts';
-import { Follower, recordingLogger } from './follower.ts';
+import { Follower } from './follower.ts';
 
 async function setUp(prepare: (engine: FakeEngine) => void = () => {}, timeoutMs = 5_000) {
   const engine = await FakeEngine.listen();
   prepare(engine);
-  const log = recordingLogger();
+  const log = new RecordingLogger();
   const feed = new LiveFeed({ engine: connectEngine({ host: engine.host, timeoutMs }), logger: log });
   const follower = new Follower(feed);
   return {

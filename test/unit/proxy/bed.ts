@@ -2,50 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { BackendOptions } from '../../../src/backend/backend.ts';
 import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
-import type { LogFields, Logger } from '../../../src/core/log.ts';
 import { TcpProxy, type TcpProxyOptions } from '../../../src/proxy/tcp-proxy.ts';
 import { RouteTable } from '../../../src/route/table.ts';
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: LogFields;
-}
-
-/** A logger that keeps its lines and lets a test wait for one. */
-export class RecordingLogger implements Logger {
-  readonly lines: LogLine[] = [];
-  readonly #waiting = new Set<() => void>();
-
-  debug(message: string, fields?: LogFields): void {
-    this.#take('debug', message, fields);
-  }
-  info(message: string, fields?: LogFields): void {
-    this.#take('info', message, fields);
-  }
-  warn(message: string, fields?: LogFields): void {
-    this.#take('warn', message, fields);
-  }
-  error(message: string, fields?: LogFields): void {
-    this.#take('error', message, fields);
-  }
-
-  /** The first line, written already or yet to come, that fits. The test's own time limit bounds the wait. */
-  async line(fits: (line: LogLine) => boolean): Promise<LogLine> {
-    for (;;) {
-      const found = this.lines.find(fits);
-      if (found !== undefined) return found;
-      await new Promise<void>((resolve) => this.#waiting.add(resolve));
-    }
-  }
-
-  #take(level: string, message: string, fields: LogFields = {}): void {
-    this.lines.push({ level, message, fields });
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const resume of waiting) resume();
-  }
-}
+import { RecordingLogger } from '../../support/recording-logger.ts';
 
 export interface BedOptions extends Partial<TcpProxyOptions> {
   readonly backendOptions?: BackendOptions;

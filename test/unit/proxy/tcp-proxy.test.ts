@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
-import { Bed, ending, type LogLine, readAll } from './bed.ts';
+import type { LogLine } from '../../support/recording-logger.ts';
+import { Bed, ending, readAll } from './bed.ts';
 
 const echo = (socket: Socket) => socket.pipe(socket);
 const isConnection = (line: LogLine) => line.message === 'connection';
