@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { command } from './command.ts';
 import { Engine } from './engine.ts';
 import { copyImages, testImage } from './images.ts';
 import { mountsBelow, processesNaming } from './leftovers.ts';
@@ -106,5 +107,25 @@ test('closing leaves nothing, not even after the daemon was killed with containe
   assert.deepEqual(await processesNaming(directory), []);
   assert.deepEqual(await mountsBelow(directory), []);
   assert.equal((await readdir('/run/netns')).includes(other.namespace), false);
+  await assert.rejects(readdir(directory), { code: 'ENOENT' });
+});
+
+test('an engine whose test was killed goes when the next one starts', async () => {
+  const modules = ['engine', 'images'].map((name) => new URL(`./${name}.ts`, import.meta.url).href);
+  const script = `
+    const [{ Engine }, { copyImages, testImage }] = await Promise.all(process.argv.slice(1).map((url) => import(url)));
+    const engine = await Engine.start();
+    await copyImages(engine, testImage);
+    await engine.docker.run({ image: testImage, args: ['sleep', '1000000'] });
+    console.log(engine.namespace);
+    process.kill(process.pid, 'SIGKILL');`;
+  const { stdout } = await command(process.execPath, ['--input-type=module', '-e', script, ...modules]);
+  const namespace = stdout.trim();
+  const directory = join(dirname(dirname(engine.socket)), namespace);
+  assert.notDeepEqual(await processesNaming(directory), []);
+  await (await Engine.start()).close();
+  assert.deepEqual(await processesNaming(directory), []);
+  assert.deepEqual(await mountsBelow(directory), []);
+  assert.equal((await readdir('/run/netns')).includes(namespace), false);
   await assert.rejects(readdir(directory), { code: 'ENOENT' });
 });

@@ -10,15 +10,14 @@
  * Every test file starts one engine in `before` and closes it in `after`; a file's tests tidy up by `docker.clear()`.
  */
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { command, output } from './command.ts';
 import { Daemon } from './daemon.ts';
 import { Docker } from './docker.ts';
-import { endProcessesNaming, unmountBelow } from './leftovers.ts';
+import { endProcessesNaming, enginePrefix, removeOrphans, removeRemains } from './leftovers.ts';
 import { requireMachine } from './machine.ts';
 
 export interface EngineOptions {
@@ -52,7 +51,8 @@ export class Engine implements AsyncDisposable {
   /** @throws Error where root or a program is missing, or a daemon does not come up (with the end of its log) */
   static async start(options: EngineOptions = {}): Promise<Engine> {
     await requireMachine();
-    const engine = new Engine(await mkdtemp(join(tmpdir(), 'nce-')));
+    await removeOrphans();
+    const engine = new Engine(await mkdtemp(enginePrefix(process.pid)));
     try {
       await engine.#prepare(options);
       await engine.startDaemon();
@@ -106,9 +106,7 @@ export class Engine implements AsyncDisposable {
     }
     await endProcessesNaming(this.#path('containerd.sock'), this.#containerd?.pid);
     await this.#containerd?.stop('SIGTERM', daemonWaitMs);
-    await unmountBelow(this.#directory);
-    await command('ip', ['netns', 'delete', this.namespace]);
-    await rm(this.#directory, { recursive: true, force: true });
+    await removeRemains(this.#directory);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

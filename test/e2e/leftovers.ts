@@ -3,11 +3,14 @@
  * engine's own directory, which nothing else on the machine names.
  *
  *     await endProcessesNaming('/tmp/nce-x/containerd.sock');
- *     await unmountBelow('/tmp/nce-x');
+ *     await removeRemains('/tmp/nce-x');
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { output } from './command.ts';
+import { command, output } from './command.ts';
 
 interface Process {
   readonly pid: number;
@@ -46,8 +49,27 @@ export async function endProcessesNaming(path: string, spared?: number): Promise
   throw new Error(`processes that name ${path} do not end`);
 }
 
-export async function unmountBelow(directory: string): Promise<void> {
+/** Beginning of the directory of an engine that the process starts; the rest makes it unique. Its namespace is called alike. */
+export function enginePrefix(pid: number): string {
+  return join(tmpdir(), `nce-${pid}-`);
+}
+
+/** Removes what an engine without processes has left: mounts, namespace, files. Nothing left is no error. */
+export async function removeRemains(directory: string): Promise<void> {
   for (const point of await mountsBelow(directory)) await output('umount', ['--lazy', point]);
+  await command('ip', ['netns', 'delete', basename(directory)]);
+  await rm(directory, { recursive: true, force: true });
+}
+
+/** Removes the engines of test processes that were killed before they could close them. */
+export async function removeOrphans(): Promise<void> {
+  for (const name of await readdir(tmpdir())) {
+    const owner = /^nce-(\d+)-\w+$/.exec(name)?.[1];
+    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
+    const directory = join(tmpdir(), name);
+    await endProcessesNaming(directory);
+    await removeRemains(directory);
+  }
 }
 
 async function processes(): Promise<Process[]> {
