@@ -24,6 +24,8 @@ import { connectEngine, type EngineOptions } from './docker/engine.ts';
 import type { ContainerFeed } from './docker/feed.ts';
 import { LiveFeed } from './docker/live-feed.ts';
 import { selfContainerId } from './docker/self.ts';
+import { connectOnce } from './health/connect-once.ts';
+import { EndpointHealth } from './health/endpoint-health.ts';
 import { beginRules } from './nat/begin.ts';
 import type { RuleSettings } from './nat/settings.ts';
 import { ownDestination, redirectedDestination } from './proxy/destination.ts';
@@ -71,7 +73,7 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   logger.info(`docker ${version} at ${engine.host}: ${feed.containers.size} container(s) run`);
 
   const selfId = await findSelf(feed);
-  const { table, writer } = startRoutes(settings, logger, parts, feed, selfId);
+  const { table, writer, health } = startRoutes(settings, logger, parts, feed, selfId);
   const { allowLocalTargets } = settings;
   const callers = await parts.begin(new Callers({ feed, logger, allowLocalTargets }));
   callers.subscribe((change) => writer.applyCaller(change));
@@ -82,6 +84,7 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   const own = await parts.begin(new OwnAddresses(logger));
   const proxy = await startProxy(settings, logger, parts, {
     routes: table,
+    health,
     awaitCaller: (ip) => lookup.resolve(ip),
     isProbe: (ip) => own.has(ip),
     readDestination,
@@ -111,10 +114,11 @@ export async function startForward(
     ? await parts.begin(new LiveFeed({ engine: connectEngine(settings.engine), logger }))
     : undefined;
   const selfId = feed === undefined ? undefined : await findSelf(feed);
-  const { table, writer } = startRoutes(settings, logger, parts, feed, selfId);
+  const { table, writer, health } = startRoutes(settings, logger, parts, feed, selfId);
   writer.forwardAll(settings.backend, settings.port);
   const proxy = await startProxy(settings, logger, parts, {
     routes: table,
+    health,
     awaitCaller: async () => false,
     isProbe: () => false,
     readDestination: ownDestination,
@@ -122,31 +126,34 @@ export async function startForward(
   await startHealth(settings, logger, parts, () => describe(proxy));
 }
 
-/** Discovery, the table, and the one that writes it. */
+/** Discovery, health, the table, and the one that writes it. */
 function startRoutes(
   settings: ProxySettings,
   logger: Logger,
   parts: PartStack,
   feed: ContainerFeed | undefined,
   selfId: string | undefined,
-): { table: RouteTable; writer: RouteWriter } {
+): { table: RouteTable; writer: RouteWriter; health: EndpointHealth } {
   const resolvers: Resolvers = {
     static: new StaticResolver({ addresses: systemAddresses(), logger }),
     ...(feed === undefined ? {} : { docker: new DockerResolver({ feed, logger, selfId }) }),
   };
   const sources = new SourceWatches({ resolvers, logger });
   parts.defer(() => sources.stop());
+  const health = new EndpointHealth({ connect: connectOnce, logger });
+  parts.defer(() => health.stop());
   const table = new RouteTable();
-  const writer = new RouteWriter({ table, sources, logger, allowLocalTargets: settings.allowLocalTargets });
+  const { allowLocalTargets } = settings;
+  const writer = new RouteWriter({ table, sources, health, logger, allowLocalTargets });
   parts.defer(() => writer.stop());
-  return { table, writer };
+  return { table, writer, health };
 }
 
 async function startProxy(
   settings: ProxySettings,
   logger: Logger,
   parts: PartStack,
-  options: Pick<TcpProxyOptions, 'routes' | 'awaitCaller' | 'isProbe' | 'readDestination'>,
+  options: Pick<TcpProxyOptions, 'routes' | 'health' | 'awaitCaller' | 'isProbe' | 'readDestination'>,
 ): Promise<TcpProxy> {
   const { port, connectTimeoutMs } = settings;
   const maxConnections = settings.maxConnections ?? (await connectionsByLimit());

@@ -7,7 +7,14 @@ import { type FindRouteOptions, findRoute } from './find-route.ts';
 import type { Pickers } from './pickers.ts';
 import { relay } from './relay.ts';
 
+/** Told of what each dial has shown. */
+export interface DialReport {
+  failed(address: SocketAddress, code: string): void;
+  succeeded(address: SocketAddress): void;
+}
+
 export interface ConnectionOptions extends FindRouteOptions {
+  readonly health: DialReport;
   readonly pickers: Pickers;
   readonly logger: Logger;
   readonly connectTimeoutMs: number;
@@ -50,7 +57,7 @@ export async function serve(
     return false;
   }
 
-  const route = await findRoute(callerIp, destination.port, options);
+  const route = await findRoute(callerIp, destination.port, options, signal);
   if (route.kind === 'unknown-caller') {
     return refuse(callerIp, 'ERR_UNKNOWN_CALLER', `no running container has the address ${callerIp}`);
   }
@@ -65,8 +72,9 @@ export async function serve(
     keepAliveMs: options.keepAliveMs,
     active: options.pickers.active,
     onFailure: (endpoint, code) => {
+      options.health.failed(endpoint, code);
       const text = endpointKey(endpoint);
-      options.logger.warn(`endpoint ${text} of ${backend.text}: ${code}`, {
+      options.logger.info(`endpoint ${text} of ${backend.text}: ${code}`, {
         caller,
         backend: backend.text,
         endpoint: text,
@@ -83,6 +91,7 @@ export async function serve(
 
   const { endpoint, socket: upstream } = dialled.value;
   const connectMs = performance.now() - dialBegun;
+  options.health.succeeded(endpoint);
   const done = options.pickers.begin(endpoint);
   socket.setKeepAlive(true, options.keepAliveMs);
   socket.off('error', ignore);

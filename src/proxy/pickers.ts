@@ -1,19 +1,34 @@
-import type { Picker } from '../balance/picker.ts';
+import type { PickContext, Picker } from '../balance/picker.ts';
 import { makePicker } from '../balance/policies.ts';
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
-import type { BackendEntry } from '../route/table.ts';
+import type { BackendEntry, RouteReader } from '../route/table.ts';
+
+/** What a picker was made from; another array is another set. */
+interface Made {
+  readonly endpoints: BackendEntry['endpoints'];
+  readonly ejected: BackendEntry['ejected'];
+  readonly picker: Picker;
+}
 
 /** The pickers of one data plane and the connections that each endpoint carries in it. */
 export class Pickers {
-  /** Keyed by the set itself: a new set in the table is a new picker, and a set that is gone takes its picker along. */
-  readonly #bySet = new WeakMap<readonly Endpoint[], Picker>();
+  readonly #made = new Map<string, Made>();
   readonly #active = new Map<string, number>();
+  readonly #unsubscribe: () => void;
+
+  constructor(routes: Pick<RouteReader, 'subscribe'>) {
+    this.#unsubscribe = routes.subscribe((change) => {
+      if (change.kind === 'backend-gone') this.#made.delete(change.key);
+    });
+  }
 
   of(backend: BackendEntry): Picker {
-    const known = this.#bySet.get(backend.endpoints);
-    if (known !== undefined) return known;
-    const picker = makePicker(backend.options.balance ?? 'roundrobin', backend.endpoints);
-    this.#bySet.set(backend.endpoints, picker);
+    const { endpoints, ejected } = backend;
+    const known = this.#made.get(backend.key);
+    if (known !== undefined && known.endpoints === endpoints && known.ejected === ejected)
+      return known.picker;
+    const picker = withLastResort(backend);
+    this.#made.set(backend.key, { endpoints, ejected, picker });
     return picker;
   }
 
@@ -29,4 +44,22 @@ export class Pickers {
       else this.#active.delete(key);
     };
   }
+
+  stop(): void {
+    this.#unsubscribe();
+    this.#made.clear();
+  }
+}
+
+/** Ejected endpoints come after all others, of whatever priority: what was down may be up, and nothing else is left. */
+function withLastResort({ endpoints, ejected, options }: BackendEntry): Picker {
+  const policy = options.balance ?? 'roundrobin';
+  if (ejected.length === 0) return makePicker(policy, endpoints);
+  const isEjected = (candidate: Endpoint) => ejected.includes(endpointKey(candidate));
+  const inUse = makePicker(
+    policy,
+    endpoints.filter((candidate) => !isEjected(candidate)),
+  );
+  const lastResort = makePicker(policy, endpoints.filter(isEjected));
+  return { pick: (context: PickContext) => inUse.pick(context) ?? lastResort.pick(context) };
 }

@@ -17,7 +17,7 @@ import { AppError, codeOf, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
 import type { RouteReader } from '../route/table.ts';
-import { type ConnectionOptions, serve } from './connection.ts';
+import { type ConnectionOptions, type DialReport, serve } from './connection.ts';
 import type { ReadDestination } from './destination.ts';
 import { Listener } from './listener.ts';
 import { Pickers } from './pickers.ts';
@@ -29,6 +29,8 @@ export interface TcpProxyOptions {
   readonly routes: RouteReader;
   readonly awaitCaller: (ip: string) => Promise<boolean>;
   readonly readDestination: ReadDestination;
+  /** Told of what each dial has shown. */
+  readonly health: DialReport;
   /** Connections from these addresses are the ambassador's own probes: accepted, and closed. */
   readonly isProbe: (ip: string) => boolean;
   /** Connections at a time; one more is reset. */
@@ -57,6 +59,7 @@ export class TcpProxy implements Part {
   readonly #options: TcpProxyOptions;
   readonly #connection: ConnectionOptions;
   readonly #listener: Listener;
+  readonly #pickers: Pickers;
   readonly #cutOff = new AbortController();
   #active = 0;
   #served = 0;
@@ -70,8 +73,17 @@ export class TcpProxy implements Part {
     this.#options = options;
     // Every connection listens to this one signal; Node warns above ten.
     setMaxListeners(0, this.#cutOff.signal);
-    const { routes, awaitCaller, logger, limits, host, port } = options;
-    this.#connection = { ...defaultLimits, ...limits, routes, awaitCaller, logger, pickers: new Pickers() };
+    const { routes, awaitCaller, health, logger, limits, host, port } = options;
+    this.#pickers = new Pickers(routes);
+    this.#connection = {
+      ...defaultLimits,
+      ...limits,
+      routes,
+      awaitCaller,
+      health,
+      logger,
+      pickers: this.#pickers,
+    };
     this.#listener = new Listener({ host, port, logger, onConnection: (socket) => this.#accept(socket) });
   }
 
@@ -100,6 +112,7 @@ export class TcpProxy implements Part {
       this.#cutOff.abort();
       await this.#idleWithin(1000);
     }
+    this.#pickers.stop();
   }
 
   #idleWithin(ms: number): Promise<void> {

@@ -34,6 +34,8 @@ export interface BackendEntry {
   readonly isResolved: boolean;
   /** In canonical form (`canonicalSet`). */
   readonly endpoints: readonly Endpoint[];
+  /** Keys (`endpointKey`) of the endpoints that are dialled only when all others have failed. */
+  readonly ejected: readonly string[];
   /** Why the source cannot be read at present; the endpoints are then the last ones known. */
   readonly problem?: string;
 }

@@ -12,6 +12,8 @@ import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { fail, ok, type Result } from '../core/result.ts';
 import type { OnUpdate } from '../discovery/resolver.ts';
+import { ejectedOf } from '../health/ejection.ts';
+import type { EndpointHealth } from '../health/endpoint-health.ts';
 import { anyCaller, anyPort, type BackendEntry, type RouteTable, type RouteTarget } from './table.ts';
 
 /** What the writer needs of discovery: one watch a source, however many follow it. */
@@ -22,9 +24,13 @@ export interface SourceFollower {
   follow(source: Source, onUpdate: OnUpdate): () => void;
 }
 
+/** What the writer needs of the health of endpoints. */
+export type HealthSource = Pick<EndpointHealth, 'isDown' | 'check' | 'subscribe'>;
+
 export interface RouteWriterOptions {
   readonly table: RouteTable;
   readonly sources: SourceFollower;
+  readonly health: HealthSource;
   readonly logger: Logger;
   /** Whether descriptors may lead to loopback and link-local addresses: those are the ambassador's, not the caller's. */
   readonly allowLocalTargets: boolean;
@@ -45,9 +51,11 @@ export class RouteWriter {
   readonly #options: RouteWriterOptions;
   readonly #backends = new Map<string, HeldBackend>();
   readonly #keysOf = new Map<string, readonly string[]>();
+  readonly #unsubscribe: () => void;
 
   constructor(options: RouteWriterOptions) {
     this.#options = options;
+    this.#unsubscribe = options.health.subscribe((key) => this.#healthChanged(key));
   }
 
   /** Takes in what has become of a container. */
@@ -71,6 +79,7 @@ export class RouteWriter {
   /** Ends every watch and empties the table. */
   stop(): void {
     for (const id of [...this.#keysOf.keys()]) this.#dropCaller(id);
+    this.#unsubscribe();
   }
 
   #setCaller(caller: Caller): void {
@@ -106,10 +115,8 @@ export class RouteWriter {
     if (!route.ok) return route;
     const refusal = this.#options.sources.refusal(route.value.source);
     if (refusal !== undefined) return fail(refusal);
-    const { sendProxy, checkMs } = route.value.options;
-    const missing = sendProxy !== undefined ? 'send-proxy' : checkMs !== undefined ? 'check' : undefined;
-    if (missing === undefined) return route;
-    return fail(new AppError('ERR_NOT_IN_BUILD', `the option ${missing} is not in this build`));
+    if (route.value.options.sendProxy === undefined) return route;
+    return fail(new AppError('ERR_NOT_IN_BUILD', 'the option send-proxy is not in this build'));
   }
 
   #hold(backend: Backend): string {
@@ -120,7 +127,14 @@ export class RouteWriter {
       return key;
     }
     const text = describeSource(backend.source);
-    const entry: BackendEntry = { key, text, options: backend.options, isResolved: false, endpoints: [] };
+    const entry: BackendEntry = {
+      key,
+      text,
+      options: backend.options,
+      isResolved: false,
+      endpoints: [],
+      ejected: [],
+    };
     const fresh: HeldBackend = { entry, users: 1, release: () => {} };
     this.#backends.set(key, fresh);
     this.#options.table.apply({ kind: 'backend', backend: entry });
@@ -132,6 +146,7 @@ export class RouteWriter {
     const held = this.#backends.get(key);
     if (held === undefined || --held.users > 0) return;
     held.release();
+    this.#check(held.entry, []);
     this.#backends.delete(key);
     this.#options.table.apply({ kind: 'backend-gone', key });
   }
@@ -139,14 +154,35 @@ export class RouteWriter {
   #update(held: HeldBackend, update: Result<readonly Endpoint[]>): void {
     const before = held.entry;
     const { problem: _, ...rest } = before;
-    held.entry = update.ok
+    const now: BackendEntry = update.ok
       ? { ...rest, isResolved: true, ...this.#permitted(update.value) }
       : { ...rest, isResolved: true, problem: update.error.message };
     // The same array stays where nothing changed, so that round robin goes on where it was.
-    if (sameSet(before.endpoints, held.entry.endpoints))
-      held.entry = { ...held.entry, endpoints: before.endpoints };
+    const isSame = sameSet(before.endpoints, now.endpoints);
+    held.entry = isSame
+      ? { ...now, endpoints: before.endpoints }
+      : { ...now, ejected: this.#ejected(now.endpoints) };
+    if (!isSame) this.#check(held.entry, now.endpoints);
     this.#tell(before, held.entry);
     this.#options.table.apply({ kind: 'backend', backend: held.entry });
+  }
+
+  #check({ key, options }: BackendEntry, endpoints: readonly Endpoint[]): void {
+    if (options.checkMs !== undefined) this.#options.health.check(key, endpoints, options.checkMs);
+  }
+
+  #healthChanged(key: string): void {
+    for (const held of this.#backends.values()) {
+      if (!held.entry.endpoints.some((candidate) => endpointKey(candidate) === key)) continue;
+      const ejected = this.#ejected(held.entry.endpoints);
+      if (ejected.join() === held.entry.ejected.join()) continue;
+      held.entry = { ...held.entry, ejected };
+      this.#options.table.apply({ kind: 'backend', backend: held.entry });
+    }
+  }
+
+  #ejected(endpoints: readonly Endpoint[]): readonly string[] {
+    return ejectedOf(endpoints, (candidate) => this.#options.health.isDown(candidate)).map(endpointKey);
   }
 
   #permitted(endpoints: readonly Endpoint[]): Pick<BackendEntry, 'endpoints' | 'problem'> {

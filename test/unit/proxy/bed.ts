@@ -40,6 +40,7 @@ export class Bed implements AsyncDisposable {
       awaitCaller: async () => false,
       readDestination: () => ({ ip: '172.17.0.2', port: 6379 }),
       isProbe: () => false,
+      health: { failed() {}, succeeded() {} },
       maxConnections: 1000,
       logger: this.log,
       ...options,
@@ -53,8 +54,15 @@ export class Bed implements AsyncDisposable {
   }
 
   /** Sets the backend's endpoints; `isResolved: false` leaves it waiting for its first answer. */
-  setEndpoints(endpoints: readonly Endpoint[], isResolved = true): void {
-    const backend = { key: 'b', text: 'redis', options: this.#backendOptions, isResolved, endpoints };
+  setEndpoints(endpoints: readonly Endpoint[], isResolved = true, ejected: readonly string[] = []): void {
+    const backend = {
+      key: 'b',
+      text: 'redis',
+      options: this.#backendOptions,
+      isResolved,
+      endpoints,
+      ejected,
+    };
     this.table.apply({ kind: 'backend', backend });
   }
 

@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { SocketAddress } from '../../../src/core/address.ts';
+import { endpointKey } from '../../../src/core/endpoint.ts';
 import type { LogLine } from '../../support/recording-logger.ts';
 import { Bed, ending, readAll } from './bed.ts';
 
@@ -63,6 +65,28 @@ describe('the way of a connection', () => {
     bed.setEndpoints([await bed.closedPort(), await bed.closedPort(), await bed.endpoint(named('alive'))]);
     assert.equal((await readAll(bed.call())).toString(), 'alive');
     assert.equal(bed.log.lines.filter((line) => /ECONNREFUSED/.test(line.message)).length, 2);
+  });
+
+  it('dials an ejected endpoint only when all others have failed', async () => {
+    await using bed = await Bed.start();
+    const [ejected, alive] = [await bed.endpoint(named('ejected')), await bed.endpoint(named('alive'))];
+    bed.setEndpoints([ejected, alive], true, [endpointKey(ejected)]);
+    for (let i = 0; i < 4; i++) assert.equal((await readAll(bed.call())).toString(), 'alive');
+    bed.setEndpoints([ejected, await bed.closedPort()], true, [endpointKey(ejected)]);
+    assert.equal((await readAll(bed.call())).toString(), 'ejected');
+  });
+
+  it('tells what each dial has shown', async () => {
+    const shown: string[] = [];
+    const health = {
+      failed: (address: SocketAddress, code: string) => void shown.push(`${endpointKey(address)} ${code}`),
+      succeeded: (address: SocketAddress) => void shown.push(`${endpointKey(address)} ok`),
+    };
+    await using bed = await Bed.start({ health, backendOptions: { balance: 'first' } });
+    const [closed, alive] = [await bed.closedPort(), await bed.endpoint(named('alive'))];
+    bed.setEndpoints([closed, alive]);
+    await readAll(bed.call());
+    assert.deepEqual(shown, [`${endpointKey(closed)} ECONNREFUSED`, `${endpointKey(alive)} ok`]);
   });
 
   it('resets where every endpoint refuses, and says which and why', async () => {

@@ -3,12 +3,13 @@ import { describe, it } from 'node:test';
 import type { Backend, Source } from '../../../src/backend/backend.ts';
 import { describeSource } from '../../../src/backend/backend.ts';
 import { parseDescriptor } from '../../../src/backend/parse.ts';
-import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
+import type { SocketAddress } from '../../../src/core/address.ts';
+import { type Endpoint, endpoint, endpointKey } from '../../../src/core/endpoint.ts';
 import { AppError } from '../../../src/core/errors.ts';
 import { fail, ok, type Result } from '../../../src/core/result.ts';
 import type { OnUpdate } from '../../../src/discovery/resolver.ts';
 import { type RouteChange, type RouteLookup, RouteTable } from '../../../src/route/table.ts';
-import { RouteWriter, type SourceFollower } from '../../../src/route/writer.ts';
+import { type HealthSource, RouteWriter, type SourceFollower } from '../../../src/route/writer.ts';
 import { RecordingLogger } from '../../support/recording-logger.ts';
 
 /** Discovery on command: `tell` gives an update to whoever follows a source. */
@@ -34,13 +35,44 @@ class Sources implements SourceFollower {
   }
 }
 
+/** Health on command. */
+class FakeHealth implements HealthSource {
+  readonly down = new Set<string>();
+  readonly checks: string[] = [];
+  readonly #listeners = new Set<(key: string) => void>();
+
+  isDown(address: SocketAddress): boolean {
+    return this.down.has(endpointKey(address));
+  }
+
+  check(_owner: string, addresses: readonly SocketAddress[], everyMs: number): void {
+    this.checks.push(`${addresses.map(endpointKey).join(' ') || 'none'} every ${everyMs}`);
+  }
+
+  subscribe(listener: (key: string) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  set(endpoint: Endpoint, isDown: boolean): void {
+    if (isDown) this.down.add(endpointKey(endpoint));
+    else this.down.delete(endpointKey(endpoint));
+    for (const listener of this.#listeners) listener(endpointKey(endpoint));
+  }
+
+  get listeners(): number {
+    return this.#listeners.size;
+  }
+}
+
 function setUp(allowLocalTargets = false) {
+  const health = new FakeHealth();
   const sources = new Sources();
   const table = new RouteTable();
   const logger = new RecordingLogger();
   const changes: RouteChange[] = [];
   table.subscribe((change) => changes.push(change));
-  const writer = new RouteWriter({ table, sources, logger, allowLocalTargets });
+  const writer = new RouteWriter({ table, sources, health, logger, allowLocalTargets });
   const caller = (id: string, routes: Record<number, string | AppError>, addresses = [`10.1.0.${id}`]) =>
     writer.applyCaller({
       kind: 'caller',
@@ -56,7 +88,7 @@ function setUp(allowLocalTargets = false) {
         ),
       },
     });
-  return { sources, table, logger, writer, changes, caller };
+  return { sources, table, health, logger, writer, changes, caller };
 }
 
 const redis = endpoint('10.0.0.1', 6379);
@@ -184,6 +216,37 @@ describe('RouteWriter', () => {
     const backend = parseDescriptor('etcd://h/p');
     assert.ok(backend.ok);
     assert.throws(() => writer.forwardAll(backend.value, 80), { code: 'ERR_NOT_IN_BUILD' });
+  });
+
+  it('marks endpoints that are down, half of a set at most, and none where all are', () => {
+    const { caller, sources, table, health } = setUp();
+    caller('1', { 1: 'a:6379' });
+    const third = endpoint('10.0.0.3', 6379);
+    health.set(spare, true);
+    sources.tell('a:6379', ok([redis, spare, third]));
+    const ejected = () => {
+      const route = table.find('10.1.0.1', 1);
+      return route.kind === 'found' && route.backend.ejected;
+    };
+    assert.deepEqual(ejected(), ['10.0.0.2:6379']);
+    health.set(third, true);
+    assert.deepEqual(ejected(), ['10.0.0.2:6379']);
+    health.set(redis, true);
+    assert.deepEqual(ejected(), []);
+    for (const each of [redis, spare, third]) health.set(each, false);
+    assert.deepEqual(ejected(), []);
+  });
+
+  it('has the endpoints of a backend checked that asks for it, for as long as somebody names it', () => {
+    const { caller, sources, health, writer } = setUp();
+    caller('1', { 1: 'a:6379?check=5s', 2: 'b:6379' });
+    sources.tell('a:6379', ok([redis]));
+    sources.tell('a:6379', ok([redis]));
+    sources.tell('b:6379', ok([spare]));
+    writer.applyCaller({ kind: 'caller-gone', id: '1' });
+    assert.deepEqual(health.checks, ['10.0.0.1:6379 every 5000', 'none every 5000']);
+    writer.stop();
+    assert.equal(health.listeners, 0);
   });
 
   it('leads every address and port to one backend in the static forward', () => {
