@@ -44,7 +44,8 @@ export async function nameOfRedis(
   return (stdout + stderr).trim();
 }
 
-const dialScript = `
+/** For Node: dials argv's host and port, and prints what became of it as `dialFrom` tells. */
+export const dialScript = `
 const [host, port] = process.argv.slice(1);
 const socket = require('node:net').connect({ host, port: Number(port) });
 const told = (what) => { console.log(what); process.exit(0); };
