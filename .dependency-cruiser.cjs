@@ -9,7 +9,7 @@ const floors = [
   ['caller'],
   ['discovery', 'balance', 'health'],
   ['backend'],
-  ['docker'],
+  ['docker', 'registry'],
   ['sys'],
   ['core'],
 ];
