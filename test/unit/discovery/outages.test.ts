@@ -24,7 +24,11 @@ const outage = new AppError('ERR_RESOLVE_FAILED', 'no answer');
 /** Watches a wrapped resolver whose source says what the test says; what is told, as text. */
 function watched(wrap: (resolver: Resolver) => Resolver) {
   let tell: OnUpdate = () => assert.fail('not watched');
-  const inner: Resolver = { watch: (_source, onUpdate) => void (tell = onUpdate) };
+  const inner: Resolver = {
+    watch(_source, onUpdate) {
+      tell = onUpdate;
+    },
+  };
   const told: string[] = [];
   const abort = new AbortController();
   wrap(inner).watch(
