@@ -91,6 +91,9 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   });
   const selfName = feed.containers.get(selfId ?? '')?.name;
   await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
+  // Drains before the rules go: the kernel ends the rewriting of packets, also of open connections, with a
+  // namespace's last nat chain (nf_nat_unregister_fn). Nobody gets in meanwhile, because the port is closed.
+  parts.defer((deadlineMs) => proxy.stop(deadlineMs));
   await startHealth(
     settings,
     logger,

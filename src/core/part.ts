@@ -23,8 +23,8 @@ export class PartStack {
     return part;
   }
 
-  /** Keeps what ends something that is no part. It may be called more than once. */
-  defer(stop: () => void): void {
+  /** Keeps what ends something that is no part, or ends a part before its turn. It may be called more than once. */
+  defer(stop: Part['stop'] | (() => void)): void {
     this.#stops.push(stop);
   }
 

@@ -157,6 +157,16 @@ describe('PartStack', () => {
     assert.deepEqual(log, ['start a', 'start b', 'deferred', 'stop b 7', 'stop a 7']);
   });
 
+  it('ends what is deferred with the same deadline', async () => {
+    const log: string[] = [];
+    const stack = new PartStack();
+    const late = await stack.begin(part('proxy', log));
+    await stack.begin(part('rules', log));
+    stack.defer((deadlineMs) => late.stop(deadlineMs));
+    await stack.stop(7);
+    assert.deepEqual(log.slice(2), ['stop proxy 7', 'stop rules 7', 'stop proxy 7']);
+  });
+
   it('does not keep a part that could not start', async () => {
     const log: string[] = [];
     const stack = new PartStack();
