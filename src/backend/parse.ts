@@ -16,8 +16,8 @@ import { hostNameFault, Scanner } from './scanner.ts';
 /** Longer texts are refused unread: no descriptor is, and a container's environment is a stranger's text. */
 const maxLength = 8192;
 
-const etcdPort = 2379;
-const consulPort = 8500;
+export const etcdPort = 2379;
+export const consulPort = 8500;
 
 function scanPath(scanner: Scanner): string {
   const start = scanner.position;
@@ -77,7 +77,7 @@ function scanSource(scanner: Scanner): Source {
 }
 
 /** Runs a scan and makes a Result of what it returns or throws. */
-function scanned<T>(text: string, scan: (scanner: Scanner) => T): Result<T> {
+export function scanned<T>(text: string, scan: (scanner: Scanner) => T): Result<T> {
   if (text.length > maxLength) {
     return fail(
       new AppError(

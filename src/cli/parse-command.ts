@@ -1,120 +1,15 @@
 import minimist from 'minimist';
-import type { ProxySettings } from '../ambassador.ts';
 import type { Backend } from '../backend/backend.ts';
 import { parseDescriptor } from '../backend/parse.ts';
-import { canonicalIp, parsePort } from '../core/address.ts';
-import { parseDuration } from '../core/duration.ts';
 import { AppError } from '../core/errors.ts';
 import { nearestWord } from '../core/nearest.ts';
 import { fail, ok, type Result } from '../core/result.ts';
-import type { RuleSettings } from '../nat/settings.ts';
-import { type Command, type LogLevel, logLevels, type RunSettings } from './command.ts';
+import type { Command } from './command.ts';
 import { flags } from './flags.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
+import { readLogLevel, readRules, readRun, readSettings } from './settings.ts';
+import { type Environment, Values } from './values.ts';
 
 const defaultPort = 10_000;
-const defaultDockerHost = 'unix:///var/run/docker.sock';
-
-/** Reads values by flag name, a flag before its environment variable, and gathers what is wrong with them. */
-class Values {
-  readonly problems: string[] = [];
-  readonly #given: minimist.ParsedArgs;
-  readonly #env: Environment;
-
-  constructor(given: minimist.ParsedArgs, env: Environment) {
-    this.#given = given;
-    this.#env = env;
-  }
-
-  has(name: string): boolean {
-    return this.#given[name] === true;
-  }
-
-  text(name: string): { readonly value: string; readonly where: string } | undefined {
-    const given: unknown = this.#given[name];
-    const last: unknown = Array.isArray(given) ? given.at(-1) : given;
-    if (typeof last === 'string') {
-      if (last === '') this.problems.push(`--${name}: a value is missing after it`);
-      return last === '' ? undefined : { value: last, where: `--${name}` };
-    }
-    const variable = flags.find((flag) => flag.name === name)?.env;
-    const value = variable === undefined ? undefined : this.#env[variable];
-    return value === undefined || value === ''
-      ? undefined
-      : { value, where: `${variable} in the environment` };
-  }
-
-  /** @param expected completes "expected …" */
-  read<T>(name: string, expected: string, parse: (text: string) => T | undefined): T | undefined {
-    const text = this.text(name);
-    if (text === undefined) return undefined;
-    const value = parse(text.value);
-    if (value === undefined)
-      this.problems.push(`${text.where}: expected ${expected}, found ${JSON.stringify(text.value)}`);
-    return value;
-  }
-
-  port(name: string): number | undefined {
-    return this.read(name, 'a port (1 to 65535)', parsePort);
-  }
-
-  duration(name: string, fallbackMs: number): number {
-    return this.read(name, 'a time such as 500ms, 30s or 2m', parseDuration) ?? fallbackMs;
-  }
-
-  list<T>(name: string, expected: string, parse: (text: string) => T | undefined): T[] {
-    const items = this.read(name, expected, (text) => {
-      const parsed = text.split(',').map((item) => parse(item.trim()));
-      return parsed.includes(undefined) ? undefined : (parsed as T[]);
-    });
-    return items ?? [];
-  }
-}
-
-function isLogLevel(text: string): text is LogLevel {
-  return logLevels.some((level) => level === text);
-}
-
-function readLogLevel(values: Values): LogLevel {
-  const parse = (text: string) => {
-    const level = text.toLowerCase();
-    return isLogLevel(level) ? level : undefined;
-  };
-  return values.read('log-level', `one of ${logLevels.join(', ')}`, parse) ?? 'info';
-}
-
-function readRun(values: Values): RunSettings {
-  return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000) };
-}
-
-function readSettings(values: Values, port: number, env: Environment): ProxySettings {
-  const maxConnections = values.read('max-connections', 'a number of connections, at least 1', (text) =>
-    /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
-  );
-  return {
-    port,
-    connectTimeoutMs: values.duration('connect-timeout', 2000),
-    allowLocalTargets: values.has('allow-local-targets'),
-    engine: {
-      host: values.text('docker')?.value ?? defaultDockerHost,
-      ...(env.DOCKER_TLS_VERIFY === undefined ? {} : { tlsVerify: env.DOCKER_TLS_VERIFY }),
-      ...(env.DOCKER_CERT_PATH === undefined ? {} : { certPath: env.DOCKER_CERT_PATH }),
-    },
-    ...(maxConnections === undefined ? {} : { maxConnections }),
-  };
-}
-
-function readRules(values: Values, proxyPort: number): RuleSettings {
-  const adminPort = values.port('admin-port');
-  const takePorts = values.list('take-ports', 'ports (1 to 65535) between commas', parsePort);
-  if (!values.has('dnat')) {
-    if (takePorts.length > 0) values.problems.push('--take-ports: belongs to --dnat, which is not given');
-    return { proxyPort, ...(adminPort === undefined ? {} : { adminPort }) };
-  }
-  const proxyIps = values.list('proxy-ip', 'IP addresses between commas', canonicalIp);
-  return { proxyPort, dnat: { proxyIps, takePorts }, ...(adminPort === undefined ? {} : { adminPort }) };
-}
 
 /** The port that a static forward listens on where none is named: that of its first backend. */
 function firstPort({ source }: Backend): number | undefined {
@@ -122,7 +17,7 @@ function firstPort({ source }: Backend): number | undefined {
   return source.kind === 'docker' ? source.port : undefined;
 }
 
-function readForward(values: Values, descriptor: string, env: Environment): Command | undefined {
+function readForward(values: Values, descriptor: string): Command | undefined {
   const backend = parseDescriptor(descriptor);
   if (!backend.ok) {
     values.problems.push(`${JSON.stringify(descriptor)}, ${backend.error.message}`);
@@ -130,11 +25,11 @@ function readForward(values: Values, descriptor: string, env: Environment): Comm
   }
   const port = values.port('port') ?? firstPort(backend.value) ?? defaultPort;
   // Whoever writes a command line may lead it where he likes; only a container's own descriptor is a stranger's.
-  const settings = { ...readSettings(values, port, env), allowLocalTargets: true, backend: backend.value };
+  const settings = { ...readSettings(values, port), allowLocalTargets: true, backend: backend.value };
   return { kind: 'forward', run: readRun(values), settings };
 }
 
-function readCommand(values: Values, positional: readonly string[], env: Environment): Command | undefined {
+function readCommand(values: Values, positional: readonly string[]): Command | undefined {
   const { problems } = values;
   if (values.has('help')) return { kind: 'help' };
   if (values.has('version')) return { kind: 'version' };
@@ -154,7 +49,7 @@ function readCommand(values: Values, positional: readonly string[], env: Environ
       const rules = readRules(values, port);
       const manageRules =
         values.read('rules', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
-      const settings = { ...readSettings(values, port, env), rules, manageRules };
+      const settings = { ...readSettings(values, port), rules, manageRules };
       return { kind: 'omni', run: readRun(values), settings };
     }
     case 'setup-iptables':
@@ -170,7 +65,7 @@ function readCommand(values: Values, positional: readonly string[], env: Environ
       return { kind: 'health', ...(port === undefined ? {} : { port }) };
     }
   }
-  if (positional[0] !== undefined) return readForward(values, positional[0], env);
+  if (positional[0] !== undefined) return readForward(values, positional[0]);
   problems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');
   return undefined;
 }
@@ -204,7 +99,7 @@ export function parseCommand(argv: readonly string[], env: Environment): Result<
     },
   });
   const values = new Values(given, env);
-  const command = readCommand(values, given._, env);
+  const command = readCommand(values, given._);
   const problems = [...unknown, ...values.problems];
   if (command !== undefined && problems.length === 0) return ok(command);
   return fail(new AppError('ERR_USAGE', problems.join('\n')));
