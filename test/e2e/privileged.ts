@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises';
+
+/**
+ * Whether this machine's engines can start a container with `--privileged`: that asks for every capability that the
+ * kernel knows, and a machine which lacks one itself (a container, a sandbox) cannot give it.
+ *
+ * Source: capabilities(7), the bounding set; /proc/sys/kernel/cap_last_cap
+ */
+export async function canBePrivileged(): Promise<boolean> {
+  const last = Number(await readFile('/proc/sys/kernel/cap_last_cap', 'utf8'));
+  const status = await readFile('/proc/self/status', 'utf8');
+  const bounding = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  return bounding === (1n << BigInt(last + 1)) - 1n;
+}
+
+/**
+ * A command line of docker as it can be run here: where `--privileged` cannot, the one capability that the rules need
+ * takes its place, and `tell` hears of it.
+ */
+export async function runnable(argv: readonly string[], tell: (note: string) => void): Promise<string[]> {
+  if (!argv.includes('--privileged') || (await canBePrivileged())) return [...argv];
+  tell('this machine lacks a capability itself: --cap-add NET_ADMIN is used in place of --privileged');
+  return argv.flatMap((word) => (word === '--privileged' ? ['--cap-add', 'NET_ADMIN'] : [word]));
+}
