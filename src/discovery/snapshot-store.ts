@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { canonicalIp } from '../core/address.ts';
-import type { Endpoint } from '../core/endpoint.ts';
+import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import { AppError, codeOf, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
@@ -11,6 +11,8 @@ export interface Snapshot {
   /** ms since 1970 */
   readonly savedAt: number;
   readonly endpoints: readonly Endpoint[];
+  /** By `endpointKey`: since when the endpoint has been in the set without a break, ms since 1970. */
+  readonly since: Readonly<Record<string, number>>;
 }
 
 export interface SnapshotStoreOptions {
@@ -32,7 +34,7 @@ const maxAgeMs = 30 * 24 * 3_600_000;
 const maxSources = 10_000;
 
 /**
- * The last good set of each source on disk: `endpoints.json`, `{version, sources: {<key>: {savedAt, endpoints}}}`.
+ * The last good set of each source on disk: `endpoints.json`, `{version, sources: {<key>: {savedAt, endpoints, since}}}`.
  * Written aside, flushed, and renamed over, so that a crash leaves the old file or the new one. A file that cannot be
  * read is set aside as `endpoints.json.bad`; the ambassador starts without it.
  */
@@ -76,8 +78,13 @@ export class SnapshotStore implements Part {
   set(key: string, endpoints: readonly Endpoint[]): void {
     if (this.#isStopped) return;
     // The last one written is the last in the map, so the first are the oldest.
+    const before = this.#sources.get(key)?.since ?? {};
+    const savedAt = this.#options.now();
+    const since = Object.fromEntries(
+      endpoints.map((e) => [endpointKey(e), before[endpointKey(e)] ?? savedAt]),
+    );
     this.#sources.delete(key);
-    this.#sources.set(key, { savedAt: this.#options.now(), endpoints });
+    this.#sources.set(key, { savedAt, endpoints, since });
     for (const oldest of this.#sources.keys()) {
       if (this.#sources.size <= maxSources) break;
       this.#sources.delete(oldest);
@@ -151,7 +158,9 @@ function isSnapshot(value: unknown): value is Snapshot {
     isObject(value) &&
     typeof value.savedAt === 'number' &&
     Array.isArray(value.endpoints) &&
-    value.endpoints.every(isEndpoint)
+    value.endpoints.every(isEndpoint) &&
+    isObject(value.since) &&
+    Object.values(value.since).every((time) => typeof time === 'number')
   );
 }
 

@@ -260,6 +260,18 @@ describe('the state directory', () => {
     assert.deepEqual((await opened()).store.get('k')?.endpoints, []);
   });
 
+  it('knows since when each endpoint has been there', async () => {
+    let now = 1;
+    const { store } = await opened(() => now++);
+    store.set('k', [a]);
+    store.set('k', [a, b]);
+    assert.deepEqual(store.get('k')?.since, { '10.0.0.1:80': 1, '10.0.0.2:80': 2 });
+    store.set('k', [b]);
+    store.set('k', [a, b]);
+    assert.deepEqual(store.get('k')?.since, { '10.0.0.1:80': 4, '10.0.0.2:80': 2 });
+    await store.stop();
+  });
+
   it('holds one whole file of this version', async () => {
     const { store } = await opened(() => 5);
     store.set('k', [a]);
@@ -267,7 +279,10 @@ describe('the state directory', () => {
     await store.stop();
     assert.deepEqual(await readdir(directory), ['endpoints.json']);
     const file = JSON.parse(await readFile(join(directory, 'endpoints.json'), 'utf8'));
-    assert.deepEqual(file, { version: 1, sources: { k: { savedAt: 5, endpoints: [a] } } });
+    assert.deepEqual(file, {
+      version: 1,
+      sources: { k: { savedAt: 5, endpoints: [a], since: { '10.0.0.1:80': 5 } } },
+    });
   });
 
   for (const [what, text] of [
