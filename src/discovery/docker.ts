@@ -15,9 +15,15 @@ export interface DockerResolverOptions {
 }
 
 type DockerSource = SourceOf<'docker'>;
+type Update = Result<readonly Endpoint[]>;
 
 const serviceLabels = ['com.docker.compose.service', 'nuncio.service'];
 const weightLabel = 'nuncio.weight';
+
+/** A container without a health check counts as healthy. */
+function isHealthy({ health }: Container): boolean {
+  return health === 'none' || health === 'healthy';
+}
 
 function matches(container: Container, name: string): boolean {
   return container.name === name || serviceLabels.some((label) => container.labels.get(label) === name);
@@ -27,6 +33,10 @@ function matches(container: Container, name: string): boolean {
  * `docker://name`: the running containers of that name, Compose service, or label `nuncio.service`, at the port that the
  * source names, on a network that the ambassador is on too. A paused container accepts connections and never answers:
  * it is left out.
+ *
+ * So is one whose health check has not passed yet (`starting`) or fails (`unhealthy`), as Swarm's and Traefik's users
+ * know it; one without a check counts as healthy. Where none is healthy the set is empty: connections are refused, as
+ * none would be served. The empty set is followed by an ERR_NO_ENDPOINT that names each container and its health.
  */
 export class DockerResolver implements Resolver<DockerSource> {
   readonly #options: DockerResolverOptions;
@@ -39,15 +49,15 @@ export class DockerResolver implements Resolver<DockerSource> {
 
   watch(source: DockerSource, onUpdate: OnUpdate, signal: AbortSignal): void {
     if (signal.aborted) return;
-    let told: Result<readonly Endpoint[]> | undefined;
+    let told: readonly Update[] = [];
     let isScheduled = false;
     const tell = () => {
       isScheduled = false;
       if (signal.aborted) return;
-      const update = this.#resolve(source);
-      if (told !== undefined && sameUpdate(told, update)) return;
-      told = update;
-      onUpdate(update);
+      const updates = this.#resolve(source);
+      if (sameUpdates(told, updates)) return;
+      told = updates;
+      for (const update of updates) if (!signal.aborted) onUpdate(update);
     };
     // A burst of changes (a re-list) becomes one update.
     const schedule = () => {
@@ -60,25 +70,28 @@ export class DockerResolver implements Resolver<DockerSource> {
     schedule();
   }
 
-  #resolve({ name, port }: DockerSource): Result<readonly Endpoint[]> {
+  /** What is to be told now; a set and then an error: that is the set, and why. */
+  #resolve({ name, port }: DockerSource): readonly Update[] {
     if (port === undefined) {
       const message = `docker://${name}: no port is named and none was dialled; write docker://${name}:<port>`;
-      return fail(new AppError('ERR_RESOLVE_FAILED', message));
+      return [fail(new AppError('ERR_RESOLVE_FAILED', message))];
     }
     const { containers } = this.#options.feed;
     for (const id of this.#complained) if (!containers.has(id)) this.#complained.delete(id);
     const running = [...containers.values()].filter(
       (container) => container.state === 'running' && matches(container, name),
     );
+    const healthy = running.filter(isHealthy);
+    if (healthy.length === 0 && running.length > 0) return [ok([]), fail(noneHealthy(name, running))];
     const own = this.#ownNetworks();
     const endpoints: Endpoint[] = [];
-    for (const container of running) {
+    for (const container of healthy) {
       const ip = reachableAddress(this.#networksOf(container), own);
       if (ip === undefined) continue;
       endpoints.push(endpoint(ip, port, { name: container.name, weight: this.#weight(container) }));
     }
-    if (endpoints.length === 0 && running.length > 0) return fail(this.#unreachable(name, running));
-    return ok(canonicalSet(endpoints));
+    if (endpoints.length === 0 && healthy.length > 0) return [fail(this.#unreachable(name, healthy))];
+    return [ok(canonicalSet(endpoints))];
   }
 
   /** The ids of the ambassador's networks; undefined = it reaches all (host network, or no container at all). */
@@ -133,7 +146,17 @@ function reachableAddress(
   return addresses.find((ip) => !ip.includes(':')) ?? addresses[0];
 }
 
-function sameUpdate(a: Result<readonly Endpoint[]>, b: Result<readonly Endpoint[]>): boolean {
+function noneHealthy(name: string, running: readonly Container[]): AppError {
+  const states = running.map((container) => `${container.name} is ${container.health}`).join(', ');
+  return new AppError('ERR_NO_ENDPOINT', `docker://${name}: no container is healthy (${states})`);
+}
+
+function sameUpdates(a: readonly Update[], b: readonly Update[]): boolean {
+  return a.length === b.length && a.every((update, at) => sameUpdate(update, b[at]));
+}
+
+function sameUpdate(a: Update, b: Update | undefined): boolean {
+  if (b === undefined) return false;
   if (a.ok && b.ok) return sameSet(a.value, b.value);
   return !a.ok && !b.ok && a.error.message === b.error.message;
 }

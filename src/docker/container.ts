@@ -5,6 +5,8 @@ export interface Container {
   /** Without the leading slash of the API. */
   readonly name: string;
   readonly state: 'running' | 'paused';
+  /** What the container's own health check says; `none`: it has no check. */
+  readonly health: ContainerHealth;
   /** As the image and `docker run` set it: `NAME=value` entries split at the first `=`, in order. */
   readonly env: readonly (readonly [name: string, value: string])[];
   readonly labels: ReadonlyMap<string, string>;
@@ -13,6 +15,8 @@ export interface Container {
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name or id. */
   readonly networkMode: string;
 }
+
+export type ContainerHealth = 'none' | 'starting' | 'healthy' | 'unhealthy';
 
 export interface ContainerNetwork {
   /** The network's id, the same in every container attached to it. */

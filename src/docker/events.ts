@@ -6,10 +6,16 @@ export interface ContainerEvent {
   readonly id: string;
 }
 
-/** The engine sends only these; the actions are asked for by `readEvent` below. */
+/** The action of a change of health goes on after this: `health_status: unhealthy`. */
+const healthAction = 'health_status';
+
+/**
+ * The engine sends only these, and what begins like them: with `health_status` among them it compares beginnings only
+ * (moby, daemon/events/filter.go, matchEvent). The actions are asked for by `readEvent` below.
+ */
 export const eventFilters: EventFilters = {
   type: ['container', 'network'],
-  event: ['start', 'unpause', 'pause', 'die', 'destroy', 'rename', 'connect', 'disconnect'],
+  event: ['start', 'unpause', 'pause', 'die', 'destroy', 'rename', 'connect', 'disconnect', healthAction],
 };
 
 const containerActions: ReadonlyMap<unknown, ContainerEvent['kind']> = new Map([
@@ -34,7 +40,8 @@ export function readEvent(json: unknown): ContainerEvent | undefined {
   if (typeof Actor !== 'object' || Actor === null) return undefined;
   const { ID, Attributes } = Actor as { ID?: unknown; Attributes?: unknown };
   if (Type === 'container') {
-    const kind = containerActions.get(Action);
+    const isHealth = typeof Action === 'string' && Action.startsWith(healthAction);
+    const kind = isHealth ? 'changed' : containerActions.get(Action);
     return kind === undefined || typeof ID !== 'string' ? undefined : { kind, id: ID };
   }
   if (Type !== 'network' || (Action !== 'connect' && Action !== 'disconnect')) return undefined;

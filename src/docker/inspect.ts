@@ -1,7 +1,7 @@
 import { canonicalIp, isLoopbackOrLinkLocal, isUnspecified } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
-import type { Container, ContainerNetwork } from './container.ts';
+import type { Container, ContainerHealth, ContainerNetwork } from './container.ts';
 
 /** A container as the engine's list shows it: enough to see whether it is worth inspecting. */
 export interface ListedContainer {
@@ -64,6 +64,14 @@ function readNetworkMode(hostConfig: unknown): string {
   return mode === '' || mode === 'default' ? 'bridge' : mode;
 }
 
+const checked: readonly ContainerHealth[] = ['starting', 'healthy', 'unhealthy'];
+
+/** The engine leaves `Health` out, or writes "none", where there is no check; podman writes "". */
+function readHealth(state: Fields): ContainerHealth {
+  const status = fields(state.Health).Status;
+  return checked.find((health) => health === status) ?? 'none';
+}
+
 /**
  * Reads the answer of GET /containers/<id>/json.
  *
@@ -85,6 +93,7 @@ export function readContainer(json: unknown): Result<Container | undefined> {
     id,
     name,
     state: state.Paused === true ? 'paused' : 'running',
+    health: readHealth(state),
     env: readEnv(config.Env),
     labels: readLabels(config.Labels),
     networks: readNetworks(container.NetworkSettings),

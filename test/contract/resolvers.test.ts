@@ -122,6 +122,7 @@ resolverContract('docker', async () => {
       id: `c${n}`,
       name: `project-web-${n}`,
       state: 'running',
+      health: 'none',
       env: [],
       labels: new Map([['com.docker.compose.service', 'web']]),
       networks: [{ id: 'n1', name: 'project', addresses: [`10.0.0.${n}`] }],

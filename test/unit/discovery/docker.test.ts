@@ -112,6 +112,39 @@ test('one endpoint a container, on a network that the ambassador is on, IPv4 fir
   assert.deepEqual(await t.told(), ['w2=10.9.0.2:80']);
 });
 
+test('only what is healthy, or has no check; where none is, an empty set and why', async () => {
+  const t = setUp();
+  const web = (id: string, health: 'none' | 'starting' | 'healthy' | 'unhealthy') =>
+    t.feed.present(
+      container({
+        id,
+        name: `w${id}`,
+        addresses: [`10.0.0.${id}`],
+        labels: labelled('nuncio.service', 'web'),
+        health,
+      }),
+    );
+  web('1', 'starting');
+  t.watch('web', 80);
+  const noneOf = (states: string) => [
+    '',
+    `ERR_NO_ENDPOINT docker://web: no container is healthy (${states})`,
+  ];
+  assert.deepEqual(await t.told(), noneOf('w1 is starting'));
+  web('2', 'none');
+  assert.deepEqual(await t.told(), ['w2=10.0.0.2:80']);
+  web('1', 'healthy');
+  assert.deepEqual(await t.told(), ['w1=10.0.0.1:80 w2=10.0.0.2:80']);
+  web('1', 'unhealthy');
+  assert.deepEqual(await t.told(), ['w2=10.0.0.2:80']);
+  t.feed.gone('2');
+  assert.deepEqual(await t.told(), noneOf('w1 is unhealthy'));
+  t.feed.gone('9');
+  assert.deepEqual(await t.told(), [], 'nothing has changed');
+  t.feed.gone('1');
+  assert.deepEqual(await t.told(), [''], 'no container is an empty set without a complaint');
+});
+
 test('an ambassador on the host’s network, in another container’s, or in none', async () => {
   for (const [self, expected] of [
     [container({ id: 'self', networkMode: 'host', addresses: [] }), 'web=10.0.0.1:80'],

@@ -16,6 +16,8 @@ test('what the events mean', () => {
     [container('pause'), 'changed'],
     [container('unpause'), 'changed'],
     [container('rename'), 'changed'],
+    [container('health_status: healthy'), 'changed'],
+    [container('health_status'), 'changed'],
     [container('die'), 'ended'],
     [container('destroy'), 'ended'],
     [network('connect'), 'changed'],

@@ -21,6 +21,8 @@ export interface FakeContainer {
   >;
   readonly env?: readonly string[];
   readonly paused?: boolean;
+  /** Absent: no health check. */
+  readonly health?: 'starting' | 'healthy' | 'unhealthy';
 }
 
 export type Call = 'list' | 'inspect' | 'events' | 'version';
@@ -225,7 +227,13 @@ export class FakeEngine {
     return {
       Id: container.id,
       Name: `/${container.name}`,
-      State: { Running: true, Paused: container.paused === true, Restarting: false, Dead: false },
+      State: {
+        Running: true,
+        Paused: container.paused === true,
+        Restarting: false,
+        Dead: false,
+        ...(container.health === undefined ? {} : { Health: { Status: container.health } }),
+      },
       Config: { Env: container.env ?? [], Labels: {} },
       HostConfig: { NetworkMode: 'default' },
       NetworkSettings: { Networks: networksOf(container) },

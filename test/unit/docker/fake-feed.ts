@@ -10,6 +10,7 @@ export function container(
     id: 'c1',
     name: 'web-1',
     state: 'running',
+    health: 'none',
     env: [],
     labels: new Map(),
     networks: addresses.length === 0 ? [] : [{ id: 'net-bridge', name: 'bridge', addresses }],

@@ -29,6 +29,7 @@ test('an inspection becomes a container', () => {
     id,
     name: 'web-1',
     state: 'running',
+    health: 'none',
     env: [['A', '1']],
     labels: new Map([['x', 'y']]),
     networks: [{ id: 'n1', name: 'bridge', addresses: ['172.17.0.2'] }],
@@ -71,6 +72,20 @@ test('states: only what runs or is paused is a container', () => {
     [{ Running: true, Dead: true }, undefined],
   ] as const) {
     assert.equal(read({ State: state })?.state, expected, JSON.stringify(state));
+  }
+});
+
+test('health: what the check says; without one, or in words unknown here, none', () => {
+  for (const [Health, expected] of [
+    [{ Status: 'starting' }, 'starting'],
+    [{ Status: 'healthy' }, 'healthy'],
+    [{ Status: 'unhealthy' }, 'unhealthy'],
+    [{ Status: 'none' }, 'none'],
+    [{ Status: '' }, 'none'],
+    [undefined, 'none'],
+    [null, 'none'],
+  ] as const) {
+    assert.equal(read({ State: { Running: true, Health } })?.health, expected, JSON.stringify(Health));
   }
 });
 

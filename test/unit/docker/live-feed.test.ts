@@ -36,6 +36,7 @@ test('the stream is opened before the list is read, and the snapshot is there af
     id: idOf(1),
     name: 'web-1',
     state: 'running',
+    health: 'none',
     env: [['BACKEND_80', 'a:80']],
     labels: new Map(),
     networks: [{ id: 'net-bridge', name: 'bridge', addresses: ['10.0.0.1'] }],
@@ -314,4 +315,16 @@ test('stop ends the waiting for a reconnection', async () => {
   await t.feed.stop();
   await t.engine.listen();
   assert.equal(t.engine.count('events'), 1);
+});
+
+test('a health check that passes or fails is told', async () => {
+  await using t = await setUp();
+  t.engine.run({ id: idOf(1), name: 'web-1', ip: '10.0.0.1', health: 'starting' });
+  await t.feed.start();
+  const health = () => t.feed.containers.get(idOf(1))?.health;
+  assert.equal(health(), 'starting');
+  for (const now of ['healthy', 'unhealthy'] as const) {
+    t.engine.change(idOf(1), { health: now }, `health_status: ${now}`);
+    await t.follower.until(() => health() === now);
+  }
 });
