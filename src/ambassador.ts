@@ -28,6 +28,7 @@ import { connectOnce } from './health/connect-once.ts';
 import { EndpointHealth } from './health/endpoint-health.ts';
 import { beginRules } from './nat/begin.ts';
 import type { RuleSettings } from './nat/settings.ts';
+import { connectionLimit } from './proxy/connection-limit.ts';
 import { ownDestination, redirectedDestination } from './proxy/destination.ts';
 import { TcpProxy, type TcpProxyOptions } from './proxy/tcp-proxy.ts';
 import { RouteTable } from './route/table.ts';
@@ -40,7 +41,7 @@ import { OwnAddresses } from './sys/own-addresses.ts';
 export interface ProxySettings {
   readonly port: number;
   readonly connectTimeoutMs: number;
-  /** Absent: by the limit of open files. */
+  /** Absent: as many as the limit of open files allows; never more than that. */
   readonly maxConnections?: number;
   /** Whether descriptors may lead to loopback and link-local addresses: those are the ambassador's own. */
   readonly allowLocalTargets: boolean;
@@ -56,9 +57,6 @@ export interface OmniSettings extends ProxySettings {
 export interface ForwardSettings extends ProxySettings {
   readonly backend: Backend;
 }
-
-/** Files that are open apart from connections: libraries, logs, the engine's sockets, DNS queries. */
-const reservedFiles = 200;
 
 /**
  * The mode of many callers: each container's connections go where its own environment and labels say.
@@ -159,7 +157,9 @@ async function startProxy(
   options: Pick<TcpProxyOptions, 'routes' | 'health' | 'awaitCaller' | 'isProbe' | 'readDestination'>,
 ): Promise<TcpProxy> {
   const { port, connectTimeoutMs } = settings;
-  const maxConnections = settings.maxConnections ?? (await connectionsByLimit());
+  const openFiles = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
+  const { maxConnections, problem } = connectionLimit(openFiles, settings.maxConnections);
+  if (problem !== undefined) logger.warn(problem, { code: 'ERR_LIMIT' });
   const limits = { connectTimeoutMs };
   const proxy = new TcpProxy({ host: '::', port, maxConnections, logger, limits, ...options });
   await parts.begin(proxy);
@@ -182,12 +182,6 @@ function describe(proxy: TcpProxy): string {
   const at =
     address === undefined ? 'not listening' : `listening on ${formatHostPort(address.ip, address.port)}`;
   return counters.active === 0 ? at : `${at}, ${counters.active} connection(s) open`;
-}
-
-/** A connection has two sockets. */
-async function connectionsByLimit(): Promise<number> {
-  const files = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
-  return Math.max(16, Math.min(1_000_000, Math.floor((files - reservedFiles) / 2)));
 }
 
 async function findSelf(feed: ContainerFeed): Promise<string | undefined> {

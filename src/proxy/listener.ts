@@ -24,6 +24,9 @@ const outOfResources = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
  * A listening socket that survives errors of accept(2). Where the process or the machine has run out of files or
  * buffers it stops listening for a while, 100 ms to 2 s: callers are then refused at once by the kernel, and the
  * connections that are there can end. Sockets are handed over paused and half-open capable.
+ *
+ * EMFILE and ENFILE seldom come to this: libuv sheds the waiting connections itself, without an error. What keeps the
+ * process from that is connection-limit.ts.
  */
 export class Listener {
   readonly #options: ListenerOptions;
