@@ -34,6 +34,13 @@ export function commandRunner(timeoutMs = 10_000): RunCommand {
   return (program, args, { stdin = '', signal } = {}) =>
     new Promise((resolve) => {
       const child = spawn(program, args, { env: { ...process.env, LC_ALL: 'C' } });
+      if (!hasPipes(child)) {
+        // Out of files: Node has made no pipes, whatever the types say, and tells why in a moment.
+        child.once('error', (error: Error) => {
+          resolve({ kind: 'failed', reason: `${program}: ${messageOf(error)}` });
+        });
+        return;
+      }
       const stdout: Buffer[] = [];
       let stdoutBytes = 0;
       let stderr = '';
@@ -78,6 +85,11 @@ export function commandRunner(timeoutMs = 10_000): RunCommand {
         else failed(firstLines(stderr) || (killedBy === null ? `exit code ${code}` : `ended by ${killedBy}`));
       });
     });
+}
+
+/** Node's spawn leaves before it has made the streams where the process has no file left (EMFILE, ENFILE). */
+function hasPipes(child: { readonly stdin: unknown }): boolean {
+  return child.stdin !== undefined && child.stdin !== null;
 }
 
 /** What a program said, in one line: without its hints and the text that it points at. */

@@ -20,6 +20,35 @@ describe('a command', () => {
     assert.deepEqual(await run('sh', ['-c', 'exit 3']), { kind: 'failed', reason: 'sh: exit code 3' });
   });
 
+  /** Cause: spawn gives back a child without streams where it is out of files, and reading them threw. */
+  it('that cannot be started for want of files has failed, and says so', async () => {
+    const script = `
+      const { openSync, closeSync } = await import('node:fs');
+      const { commandRunner } = await import(process.argv[1]);
+      const run = commandRunner();
+      const files = [];
+      try { for (;;) files.push(openSync('/dev/null')); } catch {}
+      const outcome = await run('true', []);
+      for (const file of files) closeSync(file);
+      console.log(JSON.stringify([outcome, await run('true', [])]));`;
+    const module = new URL('../../../src/nat/command.ts', import.meta.url).href;
+    const argv = [
+      '-c',
+      'ulimit -n 64; exec "$@"',
+      'sh',
+      process.execPath,
+      '--input-type=module',
+      '-e',
+      script,
+      module,
+    ];
+    const outcome = await run('sh', argv);
+    assert.deepEqual(outcome.kind === 'done' ? JSON.parse(outcome.stdout) : outcome, [
+      { kind: 'failed', reason: 'true: spawn true EMFILE' },
+      { kind: 'done', stdout: '' },
+    ]);
+  });
+
   it('that does not read its input is judged by its exit code', async () => {
     assert.deepEqual(await run('true', [], { stdin: 'x'.repeat(1 << 20) }), { kind: 'done', stdout: '' });
   });
