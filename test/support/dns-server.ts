@@ -6,7 +6,7 @@ import type { SocketAddress } from '../../src/core/address.ts';
 export interface Asked {
   /** In the spelling of the question. */
   readonly name: string;
-  readonly type: 'A' | 'AAAA' | 'other';
+  readonly type: 'A' | 'AAAA' | 'SRV' | 'other';
   readonly transport: 'udp' | 'tcp';
 }
 
@@ -24,8 +24,8 @@ export interface DnsServer extends AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-const typeName = (type: number | undefined) =>
-  type === Packet.TYPE.A ? 'A' : type === Packet.TYPE.AAAA ? 'AAAA' : 'other';
+const typeName = (type: number | undefined): Asked['type'] =>
+  (['A', 'AAAA', 'SRV'] as const).find((name) => Packet.TYPE[name] === type) ?? 'other';
 
 /** A DNS server on loopback, on a free port, UDP and TCP alike, that answers as the test says. */
 export async function startDnsServer(script: Script, ip = '127.0.0.1'): Promise<DnsServer> {
@@ -92,10 +92,13 @@ export function reply(
   request: Packet,
   answers: readonly Partial<Resource>[] = [],
   header: Partial<Packet['header']> = {},
+  additionals: readonly Partial<Resource>[] = [],
 ): Packet {
   const response = Packet.createResponseFromRequest(request);
   Object.assign(response.header, { ra: 1 }, header);
-  response.answers = answers.map((answer) => new Packet.Resource({ class: Packet.CLASS.IN, ...answer }));
+  const record = (data: Partial<Resource>) => new Packet.Resource({ class: Packet.CLASS.IN, ...data });
+  response.answers = answers.map(record);
+  response.additionals = additionals.map(record);
   return response;
 }
 
@@ -111,6 +114,18 @@ export const cname = (name: string, domain: string, ttl = 60) => ({
   type: Packet.TYPE.CNAME,
   domain,
   ttl,
+});
+
+/** @param target `db.example:6379`; the empty name is the root */
+export const srv = (name: string, target: string, rest: Partial<Resource> = {}) => ({
+  name,
+  type: Packet.TYPE.SRV,
+  priority: 0,
+  weight: 1,
+  target: target.slice(0, target.lastIndexOf(':')),
+  port: Number(target.slice(target.lastIndexOf(':') + 1)),
+  ttl: 60,
+  ...rest,
 });
 
 export const rcode = { servfail: 2, nxdomain: 3, refused: 5 };

@@ -1,3 +1,4 @@
+import type { SocketAddress } from '../../core/address.ts';
 import type { AppError } from '../../core/errors.ts';
 import { DnsClient } from './client.ts';
 import { FreshFile } from './fresh-file.ts';
@@ -69,7 +70,7 @@ export class HostAddresses implements AddressLookup {
 }
 
 /** A TTL of 0 must not make a busy loop, nor one of a week an address that is never given up (RFC 2181 section 8). */
-function timeToLive(seconds: number): number {
+export function timeToLive(seconds: number): number {
   return Math.min(Math.max(seconds * 1000, askAgain.minMs), askAgain.maxMs);
 }
 
@@ -79,13 +80,26 @@ export function sorted(addresses: readonly string[]): readonly string[] {
   return [...new Set(addresses)].sort((a, b) => family(a) - family(b) || (a < b ? -1 : 1));
 }
 
-/** The look-up that the machine's own files say; both are read again when they change. */
-export function systemAddresses(
-  hostsPath = '/etc/hosts',
-  resolvConfPath = '/etc/resolv.conf',
-): HostAddresses {
+export interface SystemDnsOptions {
+  /** Asked instead of resolv.conf's nameservers, in this order; its search list and options still count. */
+  readonly servers?: readonly SocketAddress[] | undefined;
+  readonly hostsPath?: string;
+  readonly resolvConfPath?: string;
+}
+
+/** The look-ups that the machine's own files say; both are read again when they change. */
+export function systemDns(options: SystemDnsOptions = {}): { addresses: HostAddresses; client: DnsClient } {
+  const { servers = [], hostsPath = '/etc/hosts', resolvConfPath = '/etc/resolv.conf' } = options;
   const hosts = new FreshFile(hostsPath, parseHosts);
-  const resolvConf = new FreshFile(resolvConfPath, parseResolvConf);
+  const resolvConf = new FreshFile(resolvConfPath, (text) => {
+    const conf = parseResolvConf(text);
+    return servers.length === 0 ? conf : { ...conf, nameservers: servers };
+  });
   const client = new DnsClient({ config: () => resolvConf.read() });
-  return new HostAddresses({ client, hosts: () => hosts.read() });
+  return { addresses: new HostAddresses({ client, hosts: () => hosts.read() }), client };
+}
+
+/** `systemDns` for who needs addresses only. */
+export function systemAddresses(): HostAddresses {
+  return systemDns().addresses;
 }

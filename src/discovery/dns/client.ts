@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto';
 import type { SocketAddress } from '../../core/address.ts';
 import { AppError } from '../../core/errors.ts';
 import { describeServer, exchange, type Outcome } from './exchange.ts';
-import type { RecordData, RecordType } from './message.ts';
+import type { RecordData, RecordType } from './records.ts';
 import type { ResolvConf } from './resolv-conf.ts';
 import { searchCandidates } from './search.ts';
 import { Slots } from './slots.ts';

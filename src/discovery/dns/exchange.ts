@@ -2,7 +2,8 @@ import { createSocket } from 'node:dgram';
 import { connect, isIPv6 } from 'node:net';
 import { formatHostPort, type SocketAddress } from '../../core/address.ts';
 import { codeOf, messageOf } from '../../core/errors.ts';
-import { type Answer, encodeQuery, type Query, type RecordType, readAnswer } from './message.ts';
+import { type Answer, encodeQuery, type Query, readAnswer } from './message.ts';
+import type { RecordType } from './records.ts';
 
 // Why not dns2's own clients: they cannot be cancelled, their TCP side has no time limit and cuts an IPv6 server's address
 // at the first colon, and neither compares the answer's question with what was asked.
@@ -26,11 +27,16 @@ type Transport = <T extends RecordType>(
 ) => () => void;
 
 /**
- * Asks one server once, over UDP, and over TCP where the answer does not fit. Never rejects.
+ * Asks one server once. Never rejects.
+ *
+ * Over UDP, and over TCP where the answer does not fit. SRV records the other way round, over UDP only where TCP brings
+ * nothing: Consul cuts what does not fit into a datagram, and anything after three records, without saying so
+ * (agent/dns.go, trimUDPResponse), each time another part of the set.
  *
  * @param timeoutMs for each of the two
  * @returns `silent` also where the signal aborts; no socket and no timer is left when it settles
- * Source: RFC 1035 section 4.2; RFC 5452 section 9 (what an answer must match; each query has its socket, thus its port)
+ * Source: RFC 1035 section 4.2; RFC 7766 section 5 (TCP is as good as UDP); RFC 5452 section 9 (what an answer must match;
+ *         each query has its socket, thus its port)
  */
 export async function exchange<T extends RecordType>(
   server: SocketAddress,
@@ -40,10 +46,20 @@ export async function exchange<T extends RecordType>(
 ): Promise<Outcome<T>> {
   const bytes = encodeQuery(query);
   if (!bytes.ok) return { kind: 'failed', why: bytes.error.message };
-  const short = await bounded(overUdp, server, query, bytes.value, timeoutMs, signal);
-  if (short.kind !== 'truncated') return short;
-  const long = await bounded(overTcp, server, query, bytes.value, timeoutMs, signal);
-  return long.kind === 'truncated' ? { kind: 'failed', why: 'a truncated answer over TCP' } : long;
+  const ask = (transport: Transport) => bounded(transport, server, query, bytes.value, timeoutMs, signal);
+  if (query.type === 'SRV') {
+    const whole = await ask(overTcp);
+    return complete(whole.kind === 'silent' ? await ask(overUdp) : whole);
+  }
+  const short = await ask(overUdp);
+  return complete(short.kind === 'truncated' ? await ask(overTcp) : short);
+}
+
+/** There is no third way to ask. */
+function complete<T extends RecordType>(
+  answer: Exclude<Answer<T>, { readonly kind: 'unrelated' }> | Silent,
+): Outcome<T> {
+  return answer.kind === 'truncated' ? { kind: 'failed', why: 'a truncated answer' } : answer;
 }
 
 function bounded<T extends RecordType>(

@@ -1,14 +1,7 @@
-import { Packet, type Question, type Resource } from 'dns2';
-import { canonicalIp } from '../../core/address.ts';
+import { Packet, type Question } from 'dns2';
 import { AppError, messageOf } from '../../core/errors.ts';
 import { fail, ok, type Result } from '../../core/result.ts';
-
-/** What a record of each type holds, for the types that are asked for: A and AAAA a canonical address. */
-export interface RecordData {
-  A: string;
-  AAAA: string;
-}
-export type RecordType = keyof RecordData;
+import { type Found, findRecords, type RecordType } from './records.ts';
 
 /** One question as it was sent: what an answer has to match. */
 export interface Query {
@@ -21,7 +14,7 @@ export interface Query {
 
 /** What a server's message says about a query. */
 export type Answer<T extends RecordType> =
-  | { readonly kind: 'records'; readonly records: readonly RecordData[T][]; readonly ttlSeconds: number }
+  | ({ readonly kind: 'records' } & Found<T>)
   /** Authoritative: there is no such name at all (NXDOMAIN), or it has no record of the type. */
   | { readonly kind: 'nonexistent'; readonly what: 'name' | 'type' }
   /** The rest did not fit: ask over TCP. */
@@ -37,7 +30,8 @@ const minQuestion = 5;
 const minRecord = 11;
 /** No sensible answer holds more; reading one costs time on the main thread. */
 const maxRecords = 512;
-const maxAliases = 16;
+/** Of an SRV answer's targets each may have several addresses, and Consul adds a TXT record to each. */
+const maxRest = 2048;
 
 /** RFC 1035 section 4.1.1 */
 const noError = 0;
@@ -47,12 +41,6 @@ const complaints: Readonly<Record<number, string>> = {
   2: 'SERVFAIL',
   4: 'NOTIMP',
   5: 'REFUSED',
-};
-
-/** How the data of a record is taken from dns2's form of it; undefined where it is not what the type says. */
-const readers: { readonly [T in RecordType]: (record: Resource) => RecordData[T] | undefined } = {
-  A: ({ address }) => canonicalIp(address ?? ''),
-  AAAA: ({ address }) => canonicalIp(address ?? ''),
 };
 
 /**
@@ -88,30 +76,41 @@ export function readAnswer<T extends RecordType>(bytes: Buffer, query: Query & {
     return { kind: 'unrelated' };
   }
   try {
-    return interpret(parse(bytes), query);
+    return interpret(parse(bytes, query.type === 'SRV'), query);
   } catch (thrown) {
     return { kind: 'failed', why: `an answer that cannot be read (${messageOf(thrown)})` };
   }
 }
 
-/** Question and answers of a message, or only the question where it is truncated. Throws where they are damaged. */
-function parse(bytes: Buffer): Packet {
+/**
+ * Question and answers of a message, with what was added to them where that is wanted and sound; only the question where
+ * the message is truncated. Throws where question or answers are damaged.
+ */
+function parse(bytes: Buffer, wantsAdditionals: boolean): Packet {
   const isTruncated = (bytes.readUInt8(2) & 0x02) !== 0;
   const questions = bytes.readUInt16BE(4);
   const answers = isTruncated ? 0 : bytes.readUInt16BE(6);
   // dns2 tries as often as the header says and passes over what it cannot read: counts of a hostile header would keep it
   // busy for a second, and half a set would look like a whole one.
   if (answers > maxRecords) throw new Error(`${answers} records`);
-  if (headerLength + questions * minQuestion + answers * minRecord > bytes.length) {
+  const least = headerLength + questions * minQuestion + answers * minRecord;
+  if (least > bytes.length) {
     throw new Error(`${bytes.length} bytes are too few for its ${questions} questions, ${answers} records`);
   }
+  const [authorities, additionals] = [bytes.readUInt16BE(8), bytes.readUInt16BE(10)];
+  const rest = authorities + additionals;
+  const isRestRead =
+    wantsAdditionals && !isTruncated && rest <= maxRest && least + rest * minRecord <= bytes.length;
   const wanted = Buffer.from(bytes);
   wanted.writeUInt16BE(answers, 6);
-  wanted.writeUInt32BE(0, 8);
+  if (!isRestRead) wanted.writeUInt32BE(0, 8);
   const packet = Packet.parse(wanted);
   if (packet.questions.length !== questions || packet.answers.length !== answers) {
     throw new Error('a damaged record');
   }
+  // After one that it could not read, dns2 reads on at the wrong byte.
+  const isRestSound = packet.authorities.length === authorities && packet.additionals.length === additionals;
+  if (!isRestSound) packet.additionals = [];
   return packet;
 }
 
@@ -124,37 +123,15 @@ function interpret<T extends RecordType>(packet: Packet, query: Query & { type: 
   if (complains) return { kind: 'failed', why: complaints[header.rcode] ?? `response code ${header.rcode}` };
   if (header.tc === 1) return { kind: 'truncated' };
   if (header.rcode === noName) return { kind: 'nonexistent', what: 'name' };
-  const answer = collect(packet.answers, query);
+  const found = findRecords(query, packet.answers, packet.additionals);
+  if (found !== undefined) return { kind: 'records', ...found };
   // A server that asks no others says nothing about what it does not own: neither by a referral nor by an alias that
   // leads out of its zone.
   const isOwner = header.aa === 1 && packet.answers.length === 0;
-  if (answer.kind === 'nonexistent' && header.ra === 0 && !isOwner) {
+  if (header.ra === 0 && !isOwner) {
     return { kind: 'failed', why: 'a referral (the server does not resolve names for others)' };
   }
-  return answer;
-}
-
-function collect<T extends RecordType>(answers: readonly Resource[], query: Query & { type: T }): Answer<T> {
-  let name = query.name.toLowerCase();
-  let ttlSeconds = Number.POSITIVE_INFINITY;
-  for (let aliases = 0; aliases <= maxAliases; aliases++) {
-    const own = answers.filter(
-      (record) => record.class === Packet.CLASS.IN && record.name.toLowerCase() === name,
-    );
-    const matching = own.filter((record) => record.type === Packet.TYPE[query.type]);
-    if (matching.length > 0) {
-      const records = matching.map(readers[query.type]);
-      const usable = records.filter((data) => data !== undefined);
-      if (usable.length < records.length) throw new Error(`a damaged ${query.type} record`);
-      for (const record of matching) ttlSeconds = Math.min(ttlSeconds, record.ttl);
-      return { kind: 'records', records: usable, ttlSeconds };
-    }
-    const alias = own.find((record) => record.type === Packet.TYPE.CNAME);
-    if (alias?.domain === undefined) return { kind: 'nonexistent', what: 'type' };
-    ttlSeconds = Math.min(ttlSeconds, alias.ttl);
-    name = alias.domain.toLowerCase();
-  }
-  throw new Error(`more than ${maxAliases} aliases in a row`);
+  return { kind: 'nonexistent', what: 'type' };
 }
 
 function isQuestion(question: Question, query: Query): boolean {

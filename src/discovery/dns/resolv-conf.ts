@@ -1,18 +1,18 @@
 /**
  * DNS: names to addresses, by asking the nameservers of the machine over dns2's wire format.
  *
- *     const addresses = systemAddresses();                                   // addresses.ts: what the rest of discovery uses
+ *     const { addresses, client } = systemDns();          // addresses.ts: what the rest of discovery uses
  *     const found = await addresses.lookup('redis-1', signal);
  *     if (found.kind === 'addresses') use(found.addresses, found.askAgainMs);
  *
- * From the outside in: addresses (hosts file, A and AAAA) -> client (servers, search list) -> exchange (UDP, TCP) and
- * message (bytes). A record type more is an entry in message.ts.
+ * From the outside in: addresses (hosts file, A and AAAA) -> client (servers, search list) -> exchange (UDP, TCP),
+ * message (bytes) and records. A record type more is an entry in records.ts.
  */
 import { canonicalIp, type SocketAddress } from '../../core/address.ts';
 
 /** How names are to be asked for. */
 export interface ResolvConf {
-  /** 1 to 3, in the order of asking. */
+  /** At least one, in the order of asking; a resolv.conf names 3 at most. */
   readonly nameservers: readonly SocketAddress[];
   /** Domains that a short name is completed with; `.` is the root. */
   readonly search: readonly string[];

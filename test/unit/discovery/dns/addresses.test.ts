@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { AppError } from '../../../../src/core/errors.ts';
-import { HostAddresses, sorted, systemAddresses } from '../../../../src/discovery/dns/addresses.ts';
+import { HostAddresses, sorted, systemDns } from '../../../../src/discovery/dns/addresses.ts';
 import type { DnsClient, DnsLookup } from '../../../../src/discovery/dns/client.ts';
 import { parseHosts } from '../../../../src/discovery/dns/hosts-file.ts';
+import { startDnsServer, zone } from '../../../support/dns-server.ts';
 
 const never = new AbortController().signal;
 const error = new AppError('ERR_RESOLVE_FAILED', 'nobody could say');
@@ -111,7 +112,7 @@ describe('addresses of a host name', () => {
     const folder = await mkdtemp(join(tmpdir(), 'nci-addresses-'));
     const hosts = join(folder, 'hosts');
     await writeFile(hosts, '10.0.0.1 db\n');
-    const addresses = systemAddresses(hosts, join(folder, 'resolv.conf'));
+    const addresses = systemDns({ hostsPath: hosts, resolvConfPath: join(folder, 'resolv.conf') }).addresses;
     const now = async () => {
       const answer = await addresses.lookup('db', never);
       return answer.kind === 'addresses' ? answer.addresses : answer.kind;
@@ -119,6 +120,18 @@ describe('addresses of a host name', () => {
     assert.deepEqual(await now(), ['10.0.0.1']);
     await writeFile(hosts, '10.0.0.222 db\n');
     assert.deepEqual(await now(), ['10.0.0.222']);
+    await rm(folder, { recursive: true });
+  });
+
+  it('come from the servers that are named instead of those of resolv.conf, by its search list', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'nci-addresses-'));
+    const resolvConfPath = join(folder, 'resolv.conf');
+    await writeFile(resolvConfPath, 'nameserver 192.0.2.1\nsearch example\noptions timeout:30\n');
+    await using named = await startDnsServer(zone({ 'db.example': ['10.0.0.7'] }));
+    const dns = systemDns({ servers: [named.address], hostsPath: join(folder, 'none'), resolvConfPath });
+    const answer = await dns.addresses.lookup('db', never);
+    assert.deepEqual(answer.kind === 'addresses' && answer.addresses, ['10.0.0.7']);
+    assert.equal((await dns.client.lookup('db.example', ['A'], never)).kind, 'records');
     await rm(folder, { recursive: true });
   });
 });

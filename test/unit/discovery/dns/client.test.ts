@@ -5,7 +5,7 @@ import { describe, it } from 'node:test';
 import type { SocketAddress } from '../../../../src/core/address.ts';
 import { DnsClient, type DnsLookup } from '../../../../src/discovery/dns/client.ts';
 import { parseResolvConf, type ResolvConf } from '../../../../src/discovery/dns/resolv-conf.ts';
-import { a, aaaa, cname, rcode, reply, startDnsServer, zone } from '../../../support/dns-server.ts';
+import { a, aaaa, cname, rcode, reply, srv, startDnsServer, zone } from '../../../support/dns-server.ts';
 import { resourcesNow } from '../../../support/resources.ts';
 import { settle, until } from '../../../support/updates.ts';
 
@@ -183,6 +183,45 @@ describe('DNS client', () => {
     const found = await clientOf([server]).lookup(`${'x'.repeat(64)}.example`, ['A'], never);
     assert.equal(brief(found), 'failed');
     assert.deepEqual(server.asked, []);
+  });
+});
+
+describe('DNS client, SRV', () => {
+  const targets = (found: DnsLookup<'SRV'>) =>
+    found.kind === 'records' ? found.records.map(({ data }) => data.target).join(' ') : found.kind;
+
+  it('asks over TCP first: a datagram may hold a part of the set without saying so', async () => {
+    await using server = await startDnsServer(({ name, transport }, request) =>
+      reply(request, transport === 'tcp' ? [srv(name, 'x:1'), srv(name, 'y:1')] : [srv(name, 'x:1')]),
+    );
+    assert.equal(targets(await clientOf([server]).lookup('db', ['SRV'], never)), 'x y');
+    assert.deepEqual(server.asked, ['tcp SRV db']);
+  });
+
+  it('asks over UDP where TCP brings nothing, and believes no truncated answer then', async () => {
+    for (const [tc, expected] of [
+      [0, 'x'],
+      [1, 'failed'],
+    ] as const) {
+      await using server = await startDnsServer(({ name, transport }, request) =>
+        transport === 'tcp' ? undefined : reply(request, [srv(name, 'x:1')], { tc }),
+      );
+      const client = clientOf([server], { timeoutMs: 50, attempts: 1 });
+      assert.equal(targets(await client.lookup('db', ['SRV'], never)), expected);
+      assert.deepEqual(server.asked, ['tcp SRV db', 'udp SRV db']);
+    }
+  });
+
+  it('goes on to the next server, and through the search list', async () => {
+    await using bad = await startDnsServer(zone({ db: 'servfail', 'db.a.example': 'servfail' }));
+    await using good = await startDnsServer(({ name }, request) =>
+      name === 'db.a.example'
+        ? reply(request, [srv(name, 'x:1')])
+        : reply(request, [], { rcode: rcode.nxdomain }),
+    );
+    const client = clientOf([bad, good], { search: ['a.example'] });
+    assert.equal(targets(await client.lookup('db', ['SRV'], never)), 'x');
+    assert.equal(targets(await client.lookup('gone', ['SRV'], never)), 'nonexistent');
   });
 });
 

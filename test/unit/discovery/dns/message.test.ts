@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Packet } from 'dns2';
 import fc from 'fast-check';
+import { canonicalIp } from '../../../../src/core/address.ts';
 import { encodeQuery, type Query, readAnswer } from '../../../../src/discovery/dns/message.ts';
-import { a, aaaa, cname, rcode, reply } from '../../../support/dns-server.ts';
+import { a, aaaa, cname, rcode, reply, srv } from '../../../support/dns-server.ts';
 
 const query = { id: 4711, name: 'db.example', type: 'A' } as const satisfies Query;
 
@@ -137,6 +138,108 @@ describe('answer', () => {
         const bytes = Buffer.concat([Buffer.from([0x12, 0x67, 0x80, 0x80]), random]);
         readAnswer(bytes, query);
       }),
+    );
+  });
+});
+
+describe('answer with SRV records', () => {
+  const wanted = { ...query, type: 'SRV' } as const;
+  const message = (...[answers, additionals, header]: SrvReply) =>
+    reply(Packet.parse(encoded(wanted)), answers, header, additionals);
+  type SrvReply = [Parameters<typeof reply>[1], Parameters<typeof reply>[3]?, Parameters<typeof reply>[2]?];
+  const option = { name: '', type: Packet.TYPE.EDNS, class: 1232, ttl: 0, rdata: [] };
+  const text = { name: 'vm.example', type: 16, data: ['consul-network-segment='], ttl: 0 };
+
+  it('has what they say, and what the message adds about their targets', () => {
+    const bytes = message(
+      [
+        srv('db.example', 'One.example:6379', { priority: 1, weight: 20, ttl: 30 }),
+        srv('db.example', 'two.example:6380', { ttl: 40 }),
+        srv('db.example', 'three.example:6381', { ttl: 40 }),
+      ],
+      [
+        option,
+        text,
+        aaaa('one.example', '2001:db8:0::1', 50),
+        a('ONE.example', '10.0.0.1', 20),
+        cname('two.example', 'host.example'),
+        a('host.example', '10.0.0.2'),
+        a('other.example', '10.0.0.9', 1),
+      ],
+    ).toBuffer();
+    assert.deepEqual(readAnswer(bytes, wanted), {
+      kind: 'records',
+      records: [
+        {
+          priority: 1,
+          weight: 20,
+          port: 6379,
+          target: 'one.example',
+          addresses: ['10.0.0.1', '2001:db8::1'],
+        },
+        { priority: 0, weight: 1, port: 6380, target: 'two.example', addresses: ['10.0.0.2'] },
+        { priority: 0, weight: 1, port: 6381, target: 'three.example', addresses: [] },
+      ],
+      ttlSeconds: 20,
+    });
+  });
+
+  const only = (bytes: Buffer) => {
+    const answer = readAnswer(bytes, wanted);
+    assert.ok(answer.kind === 'records', answer.kind);
+    return answer.records.map(({ target, addresses }) => [target, ...addresses].join(' '));
+  };
+
+  it('follows aliases of the name itself', () => {
+    const bytes = message([cname('db.example', 'real.example'), srv('real.example', 'x:1')]).toBuffer();
+    assert.deepEqual(only(bytes), ['x']);
+  });
+
+  it('has the root as an empty target', () => {
+    assert.deepEqual(only(message([srv('db.example', ':0')]).toBuffer()), ['']);
+  });
+
+  it('is not disturbed by what is wrong with the rest of the message', () => {
+    const whole = message([srv('db.example', 'x:1')], [a('x', '10.0.0.1'), a('y', '10.0.0.2')]).toBuffer();
+    assert.deepEqual(only(whole), ['x 10.0.0.1']);
+    assert.deepEqual(only(whole.subarray(0, -3)), ['x'], 'cut off');
+    for (const [offset, count] of [
+      [8, 1],
+      [10, 0xffff],
+      [10, 3],
+    ] as const) {
+      const bytes = Buffer.from(whole);
+      bytes.writeUInt16BE(count, offset);
+      assert.deepEqual(only(bytes), ['x'], `count ${count} at ${offset}`);
+    }
+    const circle = [cname('x', 'y'), cname('y', 'x')];
+    assert.deepEqual(only(message([srv('db.example', 'x:1')], circle).toBuffer()), ['x']);
+  });
+
+  it('is truncated where it says so, and damaged where the records are', () => {
+    const records = [srv('db.example', 'x:1')];
+    assert.equal(readAnswer(message(records, [], { tc: 1 }).toBuffer(), wanted).kind, 'truncated');
+    assert.equal(readAnswer(message(records).toBuffer().subarray(0, -1), wanted).kind, 'failed');
+  });
+
+  it('never throws, whatever the bytes', () => {
+    const genuine = message(
+      [cname('db.example', 'b'), srv('b', 'x:1')],
+      [option, a('x', '10.0.0.1')],
+    ).toBuffer();
+    const damage = fc.array(fc.tuple(fc.nat(genuine.length - 1), fc.nat(255)), { maxLength: 8 });
+    fc.assert(
+      fc.property(damage, fc.nat(genuine.length), (changes, end) => {
+        const bytes = Buffer.from(genuine);
+        for (const [at, value] of changes) bytes.writeUInt8(value, at);
+        const answer = readAnswer(bytes.subarray(0, end), wanted);
+        if (answer.kind !== 'records') return;
+        for (const { port, weight, priority, addresses } of answer.records) {
+          assert.ok([port, weight, priority].every((value) => value >= 0 && value <= 65_535));
+          assert.ok(addresses.every((ip) => canonicalIp(ip) === ip));
+        }
+      }),
+      { numRuns: 1000 },
     );
   });
 });
