@@ -2,7 +2,7 @@
  * The ambassador: builds the parts, joins them, and starts them from the bottom up.
  *
  *     docker feed -> callers -> route writer -> route table -> proxy <- nat rules
- *                               sources (static, docker)
+ *                               sources (DNS, etcd, Consul, …)
  *
  * Everything that it starts goes onto the stack that it is given; stopping that stack stops the ambassador.
  */
@@ -10,16 +10,14 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { HealthSocket, healthSocketPath } from './admin/health-socket.ts';
 import type { Backend } from './backend/backend.ts';
+import { type Discovery as ServiceDiscovery, serviceBackend } from './backend/discovery-service.ts';
 import { Callers } from './caller/callers.ts';
 import { FeedLookup } from './caller/lookup.ts';
 import { formatHostPort } from './core/address.ts';
 import type { Logger } from './core/log.ts';
 import type { PartStack } from './core/part.ts';
-import { systemAddresses } from './discovery/dns/addresses.ts';
-import { DockerResolver } from './discovery/docker.ts';
-import type { Resolvers } from './discovery/resolver.ts';
-import { SourceWatches } from './discovery/source-watches.ts';
-import { StaticResolver } from './discovery/static.ts';
+import { ok } from './core/result.ts';
+import { type DiscoverySettings, startDiscovery } from './discovery/start.ts';
 import { connectEngine, type EngineOptions } from './docker/engine.ts';
 import type { ContainerFeed } from './docker/feed.ts';
 import { LiveFeed } from './docker/live-feed.ts';
@@ -46,12 +44,17 @@ export interface ProxySettings {
   /** Whether descriptors may lead to loopback and link-local addresses: those are the ambassador's own. */
   readonly allowLocalTargets: boolean;
   readonly engine: EngineOptions;
+  readonly discovery: DiscoverySettings;
 }
 
 export interface OmniSettings extends ProxySettings {
   readonly rules: RuleSettings;
   /** False leaves the rules to `--setup-iptables`. */
   readonly manageRules: boolean;
+  /** Where embassy's `service;port` is found; absent: such a port is refused. */
+  readonly services?: ServiceDiscovery | undefined;
+  /** The only registry servers that containers' descriptors may name, as `host:port`; absent: any. */
+  readonly registries?: ReadonlySet<string> | undefined;
 }
 
 export interface ForwardSettings extends ProxySettings {
@@ -71,9 +74,13 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   logger.info(`docker ${version} at ${engine.host}: ${feed.containers.size} container(s) run`);
 
   const selfId = await findSelf(feed);
-  const { table, writer, health } = startRoutes(settings, logger, parts, feed, selfId);
-  const { allowLocalTargets } = settings;
-  const callers = await parts.begin(new Callers({ feed, logger, allowLocalTargets }));
+  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
+  const { allowLocalTargets, registries, services } = settings;
+  const discovery =
+    services === undefined
+      ? undefined
+      : (service: string, tags: readonly string[]) => ok(serviceBackend(services, service, tags));
+  const callers = await parts.begin(new Callers({ feed, logger, allowLocalTargets, registries, discovery }));
   callers.subscribe((change) => writer.applyCaller(change));
   const lookup = new FeedLookup({ callers, feed, logger });
   parts.defer(() => lookup.stop());
@@ -115,7 +122,7 @@ export async function startForward(
     ? await parts.begin(new LiveFeed({ engine: connectEngine(settings.engine), logger }))
     : undefined;
   const selfId = feed === undefined ? undefined : await findSelf(feed);
-  const { table, writer, health } = startRoutes(settings, logger, parts, feed, selfId);
+  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
   writer.forwardAll(settings.backend, settings.port);
   const proxy = await startProxy(settings, logger, parts, {
     routes: table,
@@ -128,19 +135,14 @@ export async function startForward(
 }
 
 /** Discovery, health, the table, and the one that writes it. */
-function startRoutes(
+async function startRoutes(
   settings: ProxySettings,
   logger: Logger,
   parts: PartStack,
   feed: ContainerFeed | undefined,
   selfId: string | undefined,
-): { table: RouteTable; writer: RouteWriter; health: EndpointHealth } {
-  const resolvers: Resolvers = {
-    static: new StaticResolver({ addresses: systemAddresses(), logger }),
-    ...(feed === undefined ? {} : { docker: new DockerResolver({ feed, logger, selfId }) }),
-  };
-  const sources = new SourceWatches({ resolvers, logger });
-  parts.defer(() => sources.stop());
+): Promise<{ table: RouteTable; writer: RouteWriter; health: EndpointHealth }> {
+  const { sources } = await startDiscovery(settings.discovery, { logger, parts, feed, selfId });
   const health = new EndpointHealth({ connect: connectOnce, logger });
   parts.defer(() => health.stop());
   const table = new RouteTable();
@@ -184,7 +186,7 @@ function describe(proxy: TcpProxy): string {
   return counters.active === 0 ? at : `${at}, ${counters.active} connection(s) open`;
 }
 
-async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
+export async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   return selfContainerId({ mountinfo, hostname: hostname(), ids: feed.containers.keys() });
 }

@@ -5,6 +5,7 @@ import type { Command } from './cli/command.ts';
 import { health } from './cli/health.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
 import { parseCommand } from './cli/parse-command.ts';
+import { runResolve } from './cli/resolve-command.ts';
 import { cleanupRules, setupRules } from './cli/rules.ts';
 import { runUntilStopped } from './cli/run.ts';
 import { usage } from './cli/usage.ts';
@@ -58,7 +59,13 @@ async function execute(command: Command): Promise<void> {
       return print(await setupRules(command.rules, makeLogger(command.logLevel)));
     case 'cleanup-rules':
       return print(await cleanupRules(makeLogger(command.logLevel)));
-    default:
+    case 'resolve': {
+      const stop = new AbortController();
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());
+      return runResolve(command.settings, makeLogger(command.logLevel, 'stderr'), print, stop.signal);
+    }
+    case 'omni':
+    case 'forward':
       return runAmbassador(command);
   }
 }

@@ -5,10 +5,9 @@
  *     // BACKEND_6379=redis-1:6379 -> routes: Map { 6379 => { ok: true, value: { source, options } } }
  */
 import { isIP } from 'node:net';
-import type { Backend } from '../backend/backend.ts';
-import { withDialledPort } from '../backend/backend.ts';
+import { type Backend, type HostPort, type Source, withDialledPort } from '../backend/backend.ts';
 import { parseDescriptor, parseServiceDescriptor } from '../backend/parse.ts';
-import { isLoopbackOrLinkLocal, isUnspecified, parsePort } from '../core/address.ts';
+import { formatHostPort, isLoopbackOrLinkLocal, isUnspecified, parsePort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
 import type { Container } from '../docker/container.ts';
@@ -16,6 +15,8 @@ import type { Container } from '../docker/container.ts';
 export interface RouteOptions {
   /** Whether a container may name loopback and link-local addresses: they are the ambassador's, not its own. */
   readonly allowLocalTargets: boolean;
+  /** The only registry servers that a descriptor may name, as `host:port`; absent = any. */
+  readonly registries?: ReadonlySet<string> | undefined;
   /** Where embassy's services are found (--discovery); absent = they are refused. */
   readonly discovery?: ((service: string, tags: readonly string[]) => Result<Backend>) | undefined;
 }
@@ -37,19 +38,43 @@ type Definition =
 
 /** Refuses what a container may not name; names are judged when they are resolved. */
 function allowed(backend: Backend, where: string, options: RouteOptions): Result<Backend> {
-  if (backend.source.kind !== 'static') return ok(backend);
-  const refuse = (why: string) => fail(new AppError('ERR_DESCRIPTOR_REFUSED', `${where}: ${why}`));
-  for (const { host } of backend.source.endpoints) {
-    if (isIP(host) !== 0 && isUnspecified(host)) {
-      return refuse(`${host} is no address that can be dialled; name the backend's own address`);
-    }
-    if (!options.allowLocalTargets && isIP(host) !== 0 && isLoopbackOrLinkLocal(host)) {
-      return refuse(
-        `${host} would be the ambassador's own machine, not the container's; name an address that both can reach`,
-      );
-    }
+  const reason = refusal(backend.source, options);
+  return reason === undefined
+    ? ok(backend)
+    : fail(new AppError('ERR_DESCRIPTOR_REFUSED', `${where}: ${reason}`));
+}
+
+function refusal(source: Source, options: RouteOptions): string | undefined {
+  switch (source.kind) {
+    case 'static':
+      return source.endpoints
+        .map(({ host }) => refusedHost(host, options))
+        .find((reason) => reason !== undefined);
+    case 'etcd':
+      return refusedRegistry(source.servers, options);
+    case 'consul':
+    case 'consul-service':
+      return refusedRegistry([source.server], options);
+    default:
+      return undefined;
   }
-  return ok(backend);
+}
+
+function refusedHost(host: string, { allowLocalTargets }: RouteOptions): string | undefined {
+  if (isIP(host) === 0) return undefined;
+  if (isUnspecified(host)) return `${host} is no address that can be dialled; name the backend's own address`;
+  if (allowLocalTargets || !isLoopbackOrLinkLocal(host)) return undefined;
+  return `${host} would be the ambassador's own machine, not the container's; name an address that both can reach`;
+}
+
+/** The ambassador's passwords and tokens go to the server that is named. */
+function refusedRegistry(servers: readonly HostPort[], { registries }: RouteOptions): string | undefined {
+  const stranger = servers
+    .map(({ host, port }) => formatHostPort(host, port))
+    .find((server) => registries !== undefined && !registries.has(server));
+  return stranger === undefined
+    ? undefined
+    : `the registry ${stranger} is not among those that the operator allows (--registries)`;
 }
 
 /** A parser's error with the place that it knows nothing of; it begins with its column already. */

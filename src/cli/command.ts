@@ -1,4 +1,7 @@
 import type { ForwardSettings, OmniSettings } from '../ambassador.ts';
+import type { Backend } from '../backend/backend.ts';
+import type { DiscoverySettings } from '../discovery/start.ts';
+import type { EngineOptions } from '../docker/engine.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
@@ -11,6 +14,14 @@ export interface RunSettings {
   readonly drainMs: number;
 }
 
+/** What `nuncio resolve` is told. */
+export interface ResolveSettings {
+  readonly backend: Backend;
+  readonly isWatching: boolean;
+  readonly engine: EngineOptions;
+  readonly discovery: DiscoverySettings;
+}
+
 /** What a command line asks for. */
 export type Command =
   | { readonly kind: 'help' }
@@ -18,5 +29,6 @@ export type Command =
   | { readonly kind: 'health'; readonly port?: number }
   | { readonly kind: 'setup-rules'; readonly rules: RuleSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'cleanup-rules'; readonly logLevel: LogLevel }
+  | { readonly kind: 'resolve'; readonly settings: ResolveSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
   | { readonly kind: 'forward'; readonly run: RunSettings; readonly settings: ForwardSettings };

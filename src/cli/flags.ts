@@ -25,6 +25,7 @@ export const flagGroups: readonly FlagGroup[] = [
       },
       { name: 'cleanup-iptables', help: 'remove exactly the rules that nuncio has set here, and end' },
       { name: 'health', help: 'exit 0 where the nuncio in this container serves, else 1 and why' },
+      { name: 'watch', help: 'with resolve: go on and print each change' },
       { name: 'help', alias: 'h', help: 'this text' },
       { name: 'version', help: 'the version' },
     ],
@@ -90,6 +91,42 @@ export const flagGroups: readonly FlagGroup[] = [
         value: 'auto|off',
         help: 'with --omnimode: auto (default) sets the rules where NET_ADMIN allows it; off leaves them to --setup-iptables',
       },
+    ],
+  },
+  {
+    title: 'Discovery',
+    flags: [
+      {
+        name: 'discovery',
+        value: 'URL',
+        env: 'DISCOVERY',
+        help: "where embassy's BACKEND_<any>=<service>;<port> is found: etcd://HOST:PORT[/PREFIX] or consul://HOST:PORT",
+      },
+      {
+        name: 'registries',
+        value: 'HOST:PORT[,…]',
+        help: "the only etcd and Consul servers that containers' descriptors may name (default: any)",
+      },
+      { name: 'dns', value: 'IP[:PORT][,…]', help: 'name servers (default those of /etc/resolv.conf)' },
+      {
+        name: 'state-dir',
+        value: 'DIR',
+        help: 'keep the endpoints known last here, and serve them after a restart while a source fails',
+      },
+      {
+        name: 'max-stale',
+        value: 'TIME',
+        help: 'give endpoints up whose source has not answered for so long (default: never)',
+      },
+      {
+        name: 'file-root',
+        value: 'DIR[,DIR]',
+        help: "folders that containers' file:// descriptors may name (default: none)",
+      },
+      { name: 'etcd-cacert', value: 'FILE', help: 'PEM: the authority of the etcd servers' },
+      { name: 'etcd-cert', value: 'FILE', help: 'PEM: the certificate that nuncio shows to etcd' },
+      { name: 'etcd-key', value: 'FILE', help: 'PEM: its key' },
+      { name: 'etcd-keycert', value: 'FILE', help: 'PEM: certificate and key in one file' },
     ],
   },
   {

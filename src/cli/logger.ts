@@ -1,6 +1,6 @@
 import { createLogger, format, transports, type Logger as Winston } from 'winston';
 import { AppError } from '../core/errors.ts';
-import type { LogLevel } from './command.ts';
+import { type LogLevel, logLevels } from './command.ts';
 
 /** `caller=web-1 endpoint=10.0.0.5:80`; a text with spaces in quotes. */
 function fieldText(fields: Readonly<Record<string, unknown>>): string {
@@ -22,14 +22,15 @@ const json = format.printf(({ timestamp, level, message, ...fields }) =>
 );
 
 /**
- * The program's log on standard output: readable lines on a terminal, else one JSON object a line
+ * The program's log: readable lines on a terminal, else one JSON object a line
  * (`timestamp`, `level`, `message`, and the fields caller, backend, endpoint, connId, code …).
  */
-export function makeLogger(level: LogLevel, isTerminal = process.stdout.isTTY === true): Winston {
+export function makeLogger(level: LogLevel, to: 'stdout' | 'stderr' = 'stdout'): Winston {
+  const isTerminal = process[to].isTTY === true;
   return createLogger({
     level,
     format: format.combine(format.timestamp(), isTerminal ? readable : json),
-    transports: [new transports.Console({ stderrLevels: [] })],
+    transports: [new transports.Console({ stderrLevels: to === 'stderr' ? [...logLevels] : [] })],
     exitOnError: false,
   });
 }

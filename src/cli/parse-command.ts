@@ -1,12 +1,14 @@
 import minimist from 'minimist';
-import type { Backend } from '../backend/backend.ts';
+import { type Backend, withDialledPort } from '../backend/backend.ts';
 import { parseDescriptor } from '../backend/parse.ts';
 import { AppError } from '../core/errors.ts';
 import { nearestWord } from '../core/nearest.ts';
 import { fail, ok, type Result } from '../core/result.ts';
 import type { Command } from './command.ts';
+import { readDiscovery, readRegistries, readServiceDiscovery } from './discovery-settings.ts';
+import { pointAt } from './endpoint-report.ts';
 import { flags } from './flags.ts';
-import { readLogLevel, readRules, readRun, readSettings } from './settings.ts';
+import { readEngine, readLogLevel, readRules, readRun, readSettings } from './settings.ts';
 import { type Environment, Values } from './values.ts';
 
 const defaultPort = 10_000;
@@ -17,22 +19,52 @@ function firstPort({ source }: Backend): number | undefined {
   return source.kind === 'docker' ? source.port : undefined;
 }
 
-function readForward(values: Values, descriptor: string): Command | undefined {
+function readBackend(values: Values, descriptor: string): Backend | undefined {
   const backend = parseDescriptor(descriptor);
-  if (!backend.ok) {
-    values.problems.push(`${JSON.stringify(descriptor)}, ${backend.error.message}`);
+  if (backend.ok) return backend.value;
+  values.problems.push(`${backend.error.message}\n${pointAt(descriptor, backend.error.column ?? 1)}`);
+  return undefined;
+}
+
+/** Whoever writes a command line may lead it where he likes; only a container's own descriptor is a stranger's. */
+const trusted = { allowLocalTargets: true };
+const everyFile = { fileRoots: ['/'] };
+
+function readForward(values: Values, descriptor: string): Command | undefined {
+  const backend = readBackend(values, descriptor);
+  if (backend === undefined) return undefined;
+  const port = values.port('port') ?? firstPort(backend) ?? defaultPort;
+  const settings = readSettings(values, port);
+  const discovery = { ...settings.discovery, ...everyFile };
+  return { kind: 'forward', run: readRun(values), settings: { ...settings, ...trusted, discovery, backend } };
+}
+
+function readResolve(values: Values, descriptors: readonly string[]): Command | undefined {
+  const [descriptor, ...more] = descriptors;
+  if (descriptor === undefined || more.length > 0) {
+    values.problems.push('resolve: give one descriptor, such as: nuncio resolve redis.service.consul');
     return undefined;
   }
-  const port = values.port('port') ?? firstPort(backend.value) ?? defaultPort;
-  // Whoever writes a command line may lead it where he likes; only a container's own descriptor is a stranger's.
-  const settings = { ...readSettings(values, port), allowLocalTargets: true, backend: backend.value };
-  return { kind: 'forward', run: readRun(values), settings };
+  const parsed = readBackend(values, descriptor);
+  const port = values.port('port');
+  if (parsed === undefined) return undefined;
+  const backend = port === undefined ? parsed : withDialledPort(parsed, port);
+  if (backend.source.kind === 'docker' && backend.source.port === undefined) {
+    values.problems.push(
+      `resolve: which port? ${descriptor}:80, or --port for the one that the caller dials`,
+    );
+  }
+  const discovery = { ...readDiscovery(values), ...everyFile };
+  const settings = { backend, isWatching: values.has('watch'), engine: readEngine(values), discovery };
+  return { kind: 'resolve', settings, logLevel: readLogLevel(values) };
 }
 
 function readCommand(values: Values, positional: readonly string[]): Command | undefined {
   const { problems } = values;
   if (values.has('help')) return { kind: 'help' };
   if (values.has('version')) return { kind: 'version' };
+  if (positional[0] === 'resolve') return readResolve(values, positional.slice(1));
+  if (values.has('watch')) problems.push('--watch: belongs to resolve');
   const modes = ['omnimode', 'setup-iptables', 'cleanup-iptables', 'health'].filter((name) =>
     values.has(name),
   );
@@ -49,7 +81,9 @@ function readCommand(values: Values, positional: readonly string[]): Command | u
       const rules = readRules(values, port);
       const manageRules =
         values.read('rules', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
-      const settings = { ...readSettings(values, port), rules, manageRules };
+      const services = readServiceDiscovery(values);
+      const registries = readRegistries(values);
+      const settings = { ...readSettings(values, port), rules, manageRules, services, registries };
       return { kind: 'omni', run: readRun(values), settings };
     }
     case 'setup-iptables':

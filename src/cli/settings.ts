@@ -1,8 +1,10 @@
 /** What the commands are told, read from flags and environment; what is wrong is gathered in `values.problems`. */
 import type { ProxySettings } from '../ambassador.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
+import type { EngineOptions } from '../docker/engine.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import { type LogLevel, logLevels, type RunSettings } from './command.ts';
+import { readDiscovery } from './discovery-settings.ts';
 import type { Values } from './values.ts';
 
 const defaultDockerHost = 'unix:///var/run/docker.sock';
@@ -23,6 +25,15 @@ export function readRun(values: Values): RunSettings {
   return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000) };
 }
 
+export function readEngine(values: Values): EngineOptions {
+  const { DOCKER_TLS_VERIFY: tlsVerify, DOCKER_CERT_PATH: certPath } = values.env;
+  return {
+    host: values.text('docker')?.value ?? defaultDockerHost,
+    ...(tlsVerify === undefined ? {} : { tlsVerify }),
+    ...(certPath === undefined ? {} : { certPath }),
+  };
+}
+
 export function readSettings(values: Values, port: number): ProxySettings {
   const maxConnections = values.read('max-connections', 'a number of connections, at least 1', (text) =>
     /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
@@ -31,11 +42,8 @@ export function readSettings(values: Values, port: number): ProxySettings {
     port,
     connectTimeoutMs: values.duration('connect-timeout', 2000),
     allowLocalTargets: values.has('allow-local-targets'),
-    engine: {
-      host: values.text('docker')?.value ?? defaultDockerHost,
-      ...(values.env.DOCKER_TLS_VERIFY === undefined ? {} : { tlsVerify: values.env.DOCKER_TLS_VERIFY }),
-      ...(values.env.DOCKER_CERT_PATH === undefined ? {} : { certPath: values.env.DOCKER_CERT_PATH }),
-    },
+    engine: readEngine(values),
+    discovery: readDiscovery(values),
     ...(maxConnections === undefined ? {} : { maxConnections }),
   };
 }

@@ -5,6 +5,7 @@ const head = `nuncio leads the connections of containers to their backends.
 Usage:
   nuncio --omnimode [options]       one ambassador for every container of this host
   nuncio BACKEND [options]          forward one port to one backend
+  nuncio resolve BACKEND [--watch]  what a backend comes to from here: endpoints, health, weight, age
   nuncio --setup-iptables           set the rules for an ambassador that may not do it itself
   nuncio --cleanup-iptables         remove them
 `;
@@ -14,14 +15,20 @@ A BACKEND is also the value of a container's BACKEND_<port> variable:
   redis-1:6379,redis-2:6379         these endpoints, in turn; names are asked for again by their TTL
   docker://web                      running containers by name, Compose service or label nuncio.service
   docker://web:8080                 the same, on this port
+  redis.service.consul              a name without a port: SRV records, by priority and weight
+  etcd://H1:2379,H2:2379/path       the value at the path, or all values below it
+  consul://HOST:8500/path           the same in Consul's KV
+  consul-service://HOST:8500/name   the healthy instances of Consul's catalog; ?tag=a,b &dc=eu &passing=false
+  file:///etc/nuncio/redis          one endpoint a line, or JSON
   …?balance=leastconn&connect-timeout=500ms
-                                    options: balance=roundrobin|leastconn|random|first, connect-timeout=TIME
+                                    options: balance=roundrobin|leastconn|random|first, connect-timeout=TIME, check=TIME
 
 Example: one ambassador, one caller
   docker run -d --name backends -v /var/run/docker.sock:/var/run/docker.sock --cap-add NET_ADMIN nuncio --omnimode
   docker run --link backends -e BACKEND_6379=10.0.0.5:6379,10.0.0.6:6379 redis redis-cli -h backends ping
 
 TIME is a number with ms, s, m or h. Exit codes: 0 stopped as asked, 1 it cannot run, 2 wrong usage.
+Registries are spoken to with ETCD_USERNAME, ETCD_PASSWORD and the CONSUL_HTTP_* variables of Consul's own tools.
 ambassadord's command lines and environment (PORT, DOCKER_HOST, LOG_LEVEL, PROXY_IP) work as they stand.
 `;
 

@@ -19,6 +19,8 @@ export interface SnapshotStoreOptions {
   /** Folder of the file; made where it is missing. */
   readonly directory: string;
   readonly logger: Logger;
+  /** Reads and never writes. */
+  readonly isReadOnly?: boolean;
   /** ms since 1970 */
   readonly now?: () => number;
 }
@@ -48,14 +50,14 @@ export class SnapshotStore implements Part {
   #isStopped = false;
 
   constructor(options: SnapshotStoreOptions) {
-    this.#options = { now: Date.now, ...options };
+    this.#options = { now: Date.now, isReadOnly: false, ...options };
     this.#path = join(options.directory, fileName);
   }
 
   /** @throws AppError ERR_CANNOT_START where the folder cannot be made or read */
   async start(): Promise<void> {
     try {
-      await mkdir(this.#options.directory, { recursive: true });
+      if (!this.#options.isReadOnly) await mkdir(this.#options.directory, { recursive: true });
       await this.#read();
     } catch (thrown) {
       const text = `the state directory ${this.#options.directory} cannot be used: ${messageOf(thrown)} (--state-dir)`;
@@ -76,7 +78,7 @@ export class SnapshotStore implements Part {
 
   /** Takes a set in; it is on disk a second later. */
   set(key: string, endpoints: readonly Endpoint[]): void {
-    if (this.#isStopped) return;
+    if (this.#isStopped || this.#options.isReadOnly) return;
     // The last one written is the last in the map, so the first are the oldest.
     const before = this.#sources.get(key)?.since ?? {};
     const savedAt = this.#options.now();
