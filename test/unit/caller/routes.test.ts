@@ -156,3 +156,24 @@ test('loopback and link-local addresses are refused unless allowed; 0.0.0.0 alwa
   }
   assert.equal(read({ BACKEND_80: '10.0.0.1:80,[fd00::1]:80' }).routes[80], '10.0.0.1:80,[fd00::1]:80');
 });
+
+test('only the registries that the operator allows, where he names them', () => {
+  const env = {
+    BACKEND_1: 'etcd://etcd-1:2379,etcd-2:2379/db',
+    BACKEND_2: 'etcd://etcd-1:2379,stranger:2379/db',
+    BACKEND_3: 'consul://consul/db',
+    BACKEND_4: 'consul-service://stranger:8500/db',
+    BACKEND_5: 'redis:6379',
+  };
+  const registries = new Set(['etcd-1:2379', 'etcd-2:2379', 'consul:8500']);
+  const { routes } = read(env, {}, { ...strict, registries });
+  assert.equal(routes[1], 'etcd://etcd-1:2379,etcd-2:2379/db');
+  assert.match(
+    routes[2] ?? '',
+    /^ERR_DESCRIPTOR_REFUSED .*BACKEND_2: the registry stranger:2379 .*--registries/,
+  );
+  assert.equal(routes[3], 'consul://consul:8500/db');
+  assert.match(routes[4] ?? '', /stranger:8500/);
+  assert.equal(routes[5], 'redis:6379');
+  assert.equal(read(env).routes[4], 'consul-service://stranger:8500/db');
+});

@@ -82,7 +82,73 @@ describe('static forward', () => {
   });
 
   it('says where a descriptor is wrong', () => {
-    assert.match(problems('redis-1:'), /"redis-1:", column 9: expected a port/);
+    assert.match(problems('redis-1:'), /column 9: expected a port .*\n {2}redis-1:\n {10}\^$/);
+  });
+});
+
+describe('discovery', () => {
+  const discovery = (line: string, env: Record<string, string> = {}) =>
+    parsed('omni', `--omnimode ${line}`, env).settings.discovery;
+
+  it('asks the machine itself unless told otherwise, and lets containers read no file', () => {
+    assert.deepEqual(discovery(''), { dnsServers: [], fileRoots: [], etcd: {}, consul: {} });
+  });
+
+  it('reads name servers with and without port, of both families', () => {
+    assert.deepEqual(discovery('--dns 10.0.0.53,10.0.0.54:5353,2001:db8::53,[::1]:53').dnsServers, [
+      { ip: '10.0.0.53', port: 53 },
+      { ip: '10.0.0.54', port: 5353 },
+      { ip: '2001:db8::53', port: 53 },
+      { ip: '::1', port: 53 },
+    ]);
+  });
+
+  it('reads what outlives an outage, and for how long', () => {
+    const { stateDirectory, maxStaleMs } = discovery('--state-dir /var/lib/nuncio --max-stale 10m');
+    assert.deepEqual([stateDirectory, maxStaleMs], ['/var/lib/nuncio', 600_000]);
+  });
+
+  it("reads the registries' users from the environment", () => {
+    const env = { ETCD_USERNAME: 'root', ETCD_PASSWORD: 'x', CONSUL_HTTP_TOKEN: 'secret' };
+    const { etcd, consul } = discovery('', env);
+    assert.deepEqual(etcd, { user: { name: 'root', password: 'x' } });
+    assert.deepEqual(consul, { token: 'secret' });
+  });
+
+  it("reads where embassy's services are, and which registries containers may name", () => {
+    const line = '--omnimode --discovery etcd://h:1/services --registries h:1,[::1]:2379';
+    const { settings } = parsed('omni', line);
+    assert.deepEqual(settings.services, {
+      kind: 'etcd',
+      servers: [{ host: 'h', port: 1 }],
+      prefix: '/services',
+    });
+    assert.deepEqual(settings.registries, new Set(['h:1', '[::1]:2379']));
+    assert.equal(parsed('omni', '--omnimode', { DISCOVERY: 'consul://c' }).settings.services?.kind, 'consul');
+  });
+
+  it("lets an operator's own descriptor name any file", () => {
+    assert.deepEqual(parsed('forward', 'file:///etc/redis').settings.discovery.fileRoots, ['/']);
+  });
+});
+
+describe('resolve', () => {
+  it('reads one descriptor', () => {
+    const { settings, logLevel } = parsed('resolve', 'resolve etcd://h/p --watch --log-level debug');
+    assert.equal(settings.backend.source.kind, 'etcd');
+    assert.deepEqual([settings.isWatching, logLevel], [true, 'debug']);
+  });
+
+  it('takes the dialled port from --port', () => {
+    const { source } = parsed('resolve', 'resolve docker://web --port 80').settings.backend;
+    assert.deepEqual(source, { kind: 'docker', name: 'web', port: 80 });
+  });
+
+  it('says what is wrong', () => {
+    assert.match(problems('resolve'), /give one descriptor/);
+    assert.match(problems('resolve a:1 b:1'), /give one descriptor/);
+    assert.match(problems('resolve docker://web'), /which port\?/);
+    assert.match(problems('resolve redis;'), /column 6[^]*\^$/);
   });
 });
 
@@ -116,6 +182,14 @@ describe('what is wrong is said, all of it', () => {
     ['--omnimode redis:6379', /--omnimode and "redis:6379": one at a time/],
     ['a:1 b:2', /"a:1" and "b:2": one at a time \(several backends are one argument/],
     ['--omnimode --setup-iptables', /one at a time/],
+    ['--omnimode --watch', /--watch: belongs to resolve/],
+    ['--omnimode --dns redis', /--dns: expected IP addresses of name servers/],
+    ['--omnimode --max-stale soon', /--max-stale: expected a time/],
+    ['--omnimode --file-root etc', /--file-root: expected absolute paths/],
+    ['--omnimode --etcd-cacert /nowhere.pem', /--etcd-cacert: cannot read "\/nowhere.pem"/],
+    ['--omnimode --discovery http://h', /--discovery, column 1: expected etcd:\/\/HOST:PORT or consul/],
+    ['--omnimode --registries h', /--registries: expected servers as HOST:PORT/],
+    ['--omnimode', /CONSUL_CACERT: cannot read/, { CONSUL_HTTP_SSL: 'true', CONSUL_CACERT: '/nowhere' }],
   ];
   for (const [line, expected, env] of cases) {
     it(JSON.stringify(line), () => assert.match(problems(line, env), expected));
