@@ -60,17 +60,17 @@ function readResolve(values: Values, descriptors: readonly string[]): Command | 
 }
 
 function readCommand(values: Values, positional: readonly string[]): Command | undefined {
-  const { problems } = values;
+  const { shapeProblems } = values;
   if (values.has('help')) return { kind: 'help' };
   if (values.has('version')) return { kind: 'version' };
   if (positional[0] === 'resolve') return readResolve(values, positional.slice(1));
-  if (values.has('watch')) problems.push('--watch: belongs to resolve');
+  if (values.has('watch')) shapeProblems.push('--watch: belongs to resolve');
   const modes = ['omnimode', 'setup-iptables', 'cleanup-iptables', 'health'].filter((name) =>
     values.has(name),
   );
   const asked = [...modes.map((name) => `--${name}`), ...positional.map((text) => JSON.stringify(text))];
   if (asked.length > 1) {
-    problems.push(
+    shapeProblems.push(
       `${asked.join(' and ')}: one at a time (several backends are one argument, with commas and no spaces)`,
     );
     return undefined;
@@ -100,7 +100,7 @@ function readCommand(values: Values, positional: readonly string[]): Command | u
     }
   }
   if (positional[0] !== undefined) return readForward(values, positional[0]);
-  problems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');
+  shapeProblems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');
   return undefined;
 }
 
@@ -134,7 +134,9 @@ export function parseCommand(argv: readonly string[], env: Environment): Result<
   });
   const values = new Values(given, env);
   const command = readCommand(values, given._);
-  const problems = [...unknown, ...values.problems];
+  // A flag that is not known may be the mode itself, or leave its value behind as a second backend: what follows from
+  // that is no news.
+  const problems = [...unknown, ...values.problems, ...(unknown.length === 0 ? values.shapeProblems : [])];
   if (command !== undefined && problems.length === 0) return ok(command);
   return fail(new AppError('ERR_USAGE', problems.join('\n')));
 }

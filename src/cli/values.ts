@@ -7,7 +7,10 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Reads values by flag name, a flag before its environment variable, and gathers what is wrong with them. */
 export class Values {
+  /** What is wrong with a value. */
   readonly problems: string[] = [];
+  /** What is wrong with the command line as a whole. */
+  readonly shapeProblems: string[] = [];
   readonly #given: minimist.ParsedArgs;
   readonly env: Environment;
 

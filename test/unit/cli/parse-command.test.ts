@@ -195,6 +195,11 @@ describe('what is wrong is said, all of it', () => {
     it(JSON.stringify(line), () => assert.match(problems(line, env), expected));
   }
 
+  it('and nothing that only follows from a mistyped flag', () => {
+    assert.equal(problems('--omnimod').split('\n').length, 1);
+    assert.equal(problems('--omnimode --prot 80').split('\n').length, 1);
+  });
+
   it('several at once', () => {
     assert.equal(problems('--omnimode --nope --port x --drain y').split('\n').length, 3);
   });
