@@ -1,3 +1,6 @@
+import { mkdtemp, rename, rm, unlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { SourceOf } from '../../src/backend/backend.ts';
 import { endpoint } from '../../src/core/endpoint.ts';
 import { AppError } from '../../src/core/errors.ts';
@@ -6,12 +9,16 @@ import { HostAddresses } from '../../src/discovery/dns/addresses.ts';
 import { DnsClient } from '../../src/discovery/dns/client.ts';
 import { parseResolvConf } from '../../src/discovery/dns/resolv-conf.ts';
 import { DockerResolver } from '../../src/discovery/docker.ts';
+import { FileResolver } from '../../src/discovery/file.ts';
+import { followHosts } from '../../src/discovery/follow-hosts.ts';
+import { SrvResolver } from '../../src/discovery/srv.ts';
 import { StaticResolver } from '../../src/discovery/static.ts';
 import type { Container } from '../../src/docker/container.ts';
 import type { ContainerChange } from '../../src/docker/feed.ts';
-import { startDnsServer, zone } from '../support/dns-server.ts';
+import { rcode, reply, type Script, srv, startDnsServer, zone } from '../support/dns-server.ts';
 import { FakeResolver } from '../support/fake-resolver.ts';
 import { FakeSleep } from '../support/fake-sleep.ts';
+import { QuickSleep } from '../support/quick-sleep.ts';
 import { resolverContract } from './resolver.ts';
 
 const names: SourceOf<'static'> = {
@@ -110,6 +117,109 @@ resolverContract('static, names, on the real clock', async () => {
       server.script = () => undefined;
     },
     teardown: () => server[Symbol.asyncDispose](),
+  };
+});
+
+/** A service of one endpoint, told by a DNS server on loopback. */
+async function serviceSetup() {
+  const state = { target: '10.0.0.1:80', isFailing: false };
+  const script: Script = ({ name }, request) =>
+    state.isFailing
+      ? reply(request, [], { rcode: rcode.servfail })
+      : reply(request, [srv(name, state.target)]);
+  const server = await startDnsServer(script);
+  const conf = { ...parseResolvConf(''), nameservers: [server.address], timeoutMs: 10_000, attempts: 1 };
+  const client = new DnsClient({ config: async () => conf });
+  const addresses = new HostAddresses({ client, hosts: async () => new Map() });
+  return { state, server, client, followHosts: followHosts({ addresses, logger }) };
+}
+
+resolverContract('srv', async () => {
+  const { state, server, client, followHosts } = await serviceSetup();
+  const time = new FakeSleep();
+  let last = 1;
+  return {
+    resolver: new SrvResolver({ client, followHosts, logger, sleep: time.sleep }),
+    source: { kind: 'srv', name: 'web.example' } as const,
+    change: async () => {
+      last++;
+      state.target = `10.0.0.${last}:80`;
+      time.wakeAll();
+    },
+    repeat: async () => {
+      time.wakeAll();
+      await time.wait(60_000);
+    },
+    fail: async () => {
+      state.isFailing = true;
+      time.wakeAll();
+      await time.wait([160, 240]);
+    },
+    recover: async () => {
+      state.isFailing = false;
+      time.wakeAll();
+      await time.wait(60_000);
+    },
+    silence: () => {
+      server.script = () => undefined;
+    },
+    teardown: () => server[Symbol.asyncDispose](),
+  };
+});
+
+resolverContract('srv, on the real clock', async () => {
+  const { server, client, followHosts } = await serviceSetup();
+  return {
+    resolver: new SrvResolver({ client, followHosts, logger }),
+    source: { kind: 'srv', name: 'web.example' } as const,
+    silence: () => {
+      server.script = () => undefined;
+    },
+    teardown: () => server[Symbol.asyncDispose](),
+  };
+});
+
+resolverContract('file', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'nci-contract-'));
+  const path = join(folder, 'list');
+  const write = async (text: string) => {
+    await writeFile(`${path}.new`, text);
+    await rename(`${path}.new`, path);
+  };
+  await write('10.0.0.1:80\n');
+  const addresses = {
+    lookup: async (host: string) =>
+      ({ kind: 'failed', error: new AppError('ERR_RESOLVE_FAILED', host) }) as const,
+  };
+  const time = new QuickSleep(20);
+  // A look that is under way may have begun before; the one after that has not.
+  const looked = () => time.begun(2000, 2);
+  let last = 1;
+  return {
+    resolver: new FileResolver({
+      followHosts: followHosts({ addresses, logger }),
+      logger,
+      allowedRoots: [folder],
+      sleep: time.sleep,
+    }),
+    source: { kind: 'file', path } as const,
+    change: async () => {
+      last++;
+      await write(`10.0.0.${last}:80\n`);
+    },
+    repeat: async () => {
+      await write(`10.0.0.${last}:80\n`);
+      await looked();
+    },
+    fail: async () => {
+      await unlink(path);
+      await looked();
+    },
+    recover: async () => {
+      await write(`10.0.0.${last}:80\n`);
+      await looked();
+    },
+    teardown: () => rm(folder, { recursive: true }),
   };
 });
 

@@ -44,7 +44,11 @@ export async function startDnsServer(script: Script, ip = '127.0.0.1'): Promise<
   tcp.on('connection', (connection: Socket) => {
     connections.add(connection);
     connected++;
-    connection.once('end', () => connected--);
+    connection.once('end', () => {
+      connected--;
+      // dns2 would keep its side open for a reply that never comes.
+      connection.destroy();
+    });
     connection.once('close', () => connections.delete(connection));
   });
   const server: DnsServer = {
