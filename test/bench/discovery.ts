@@ -8,7 +8,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { cpus } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -140,8 +140,8 @@ interface Cost {
 async function costOf(etcd: EtcdServer, descriptorOf: (index: number) => string): Promise<Cost> {
   const engine = await FakeEngine.listen();
   const env = Array.from({ length: watched }, (_, index) => `BACKEND_${index + 1}=${descriptorOf(index)}`);
-  engine.run({ id: idOf(1), name: 'caller', env, ip: '127.0.0.1' });
-  const watchersBefore = await watchers(etcd);
+  engine.run({ id: idOf(1), name: 'caller', env, ip: '10.0.0.1' });
+  await untilWatchers(etcd, (count) => count === 0);
   const port = await freePort();
   await using nuncio = new Nuncio([
     '--omnimode',
@@ -153,11 +153,7 @@ async function costOf(etcd: EtcdServer, descriptorOf: (index: number) => string)
     String(port),
   ]);
   const expected = new Set(Array.from({ length: watched }, (_, index) => descriptorOf(index))).size;
-  for (let tries = 0; (await watchers(etcd)) - watchersBefore < expected; tries++) {
-    if (tries > 300)
-      throw new Error(`only ${(await watchers(etcd)) - watchersBefore} of ${expected} watches after 30 s`);
-    await delay(100);
-  }
+  await untilWatchers(etcd, (count) => count >= expected);
   await delay(2000);
   const before = await nuncio.usage();
   await delay(idleMs);
@@ -166,7 +162,7 @@ async function costOf(etcd: EtcdServer, descriptorOf: (index: number) => string)
     residentMb: round(after.residentMb),
     cpuPercent: Math.round(((after.cpuMs - before.cpuMs) / idleMs) * 10_000) / 100,
     etcdConnections: await connectionsOf(nuncio.child.pid ?? 0, etcd.port),
-    etcdWatchers: (await watchers(etcd)) - watchersBefore,
+    etcdWatchers: await watchers(etcd),
   };
   await engine.close();
   return cost;
@@ -178,15 +174,28 @@ async function watchers(etcd: EtcdServer): Promise<number> {
   return Number(/^etcd_debugging_mvcc_watcher_total (\d+)/m.exec(metrics)?.[1] ?? Number.NaN);
 }
 
-/** Established connections of a process to a port, from its own /proc/net and descriptors. */
+/** etcd notices the end of a client's watches only some time after it. */
+async function untilWatchers(etcd: EtcdServer, isEnough: (count: number) => boolean): Promise<void> {
+  for (let tries = 0; !isEnough(await watchers(etcd)); tries++) {
+    if (tries > 300) throw new Error(`etcd still holds ${await watchers(etcd)} watchers after 30 s`);
+    await delay(100);
+  }
+}
+
+/** Established connections of a process to a port: the sockets among its descriptors that /proc/net has with that port. */
 async function connectionsOf(pid: number, port: number): Promise<number> {
+  const names = await readdir(`/proc/${pid}/fd`);
+  const links = await Promise.all(names.map((name) => readlink(`/proc/${pid}/fd/${name}`).catch(() => '')));
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const tables = await Promise.all(
     ['tcp', 'tcp6'].map((name) => readFile(`/proc/${pid}/net/${name}`, 'utf8')),
   );
   const rows = tables.flatMap((table) => table.split('\n').map((line) => line.trim().split(/\s+/)));
-  // The stand-in and etcd share the namespace: only the client's side has etcd's port as its remote one.
-  return rows.filter(([, , remote, state]) => remote?.endsWith(`:${hex}`) && state === '01').length;
+  // proc(5): remote address is column 3, state column 4 (01 established), inode column 10.
+  return rows.filter(
+    ([, , remote, state, , , , , , inode]) =>
+      remote?.endsWith(`:${hex}`) && state === '01' && links.includes(`socket:[${inode}]`),
+  ).length;
 }
 
 async function main(): Promise<void> {
@@ -199,7 +208,7 @@ async function main(): Promise<void> {
     node: process.version,
     changes,
     etcd: await changeDelays(`etcd://127.0.0.1:${etcd.port}/bench/change`, (value) =>
-      client.put('/bench/change').value(value),
+      client.put('/bench/change').value(value).exec(),
     ),
     consul: await changeDelays(`consul://127.0.0.1:${consul.port}/bench/change`, (value) =>
       consul.put('bench/change', value),
