@@ -1,6 +1,7 @@
 import { Packet, type Question } from 'dns2';
 import { AppError, messageOf } from '../../core/errors.ts';
 import { fail, ok, type Result } from '../../core/result.ts';
+import { maskRecords, recordsOffset } from './mask.ts';
 import { type Found, findRecords, type RecordType } from './records.ts';
 
 /** One question as it was sent: what an answer has to match. */
@@ -25,9 +26,6 @@ export type Answer<T extends RecordType> =
   | { readonly kind: 'unrelated' };
 
 const headerLength = 12;
-/** Bytes of the shortest question and the shortest record: a name of one byte, then the fixed fields (RFC 1035 section 4.1). */
-const minQuestion = 5;
-const minRecord = 11;
 /** No sensible answer holds more; reading one costs time on the main thread. */
 const maxRecords = 512;
 /** Of an SRV answer's targets each may have several addresses, and Consul adds a TXT record to each. */
@@ -93,25 +91,31 @@ function parse(bytes: Buffer, wantsAdditionals: boolean): Packet {
   // dns2 tries as often as the header says and passes over what it cannot read: counts of a hostile header would keep it
   // busy for a second, and half a set would look like a whole one.
   if (answers > maxRecords) throw new Error(`${answers} records`);
-  const least = headerLength + questions * minQuestion + answers * minRecord;
-  if (least > bytes.length) {
-    throw new Error(`${bytes.length} bytes are too few for its ${questions} questions, ${answers} records`);
-  }
-  const [authorities, additionals] = [bytes.readUInt16BE(8), bytes.readUInt16BE(10)];
-  const rest = authorities + additionals;
-  const isRestRead =
-    wantsAdditionals && !isTruncated && rest <= maxRest && least + rest * minRecord <= bytes.length;
   const wanted = Buffer.from(bytes);
   wanted.writeUInt16BE(answers, 6);
-  if (!isRestRead) wanted.writeUInt32BE(0, 8);
+  const rest = maskRecords(wanted, recordsOffset(wanted, questions), answers);
+  if (isTruncated || !wantsAdditionals || !maskRest(wanted, rest)) wanted.writeUInt32BE(0, 8);
   const packet = Packet.parse(wanted);
   if (packet.questions.length !== questions || packet.answers.length !== answers) {
     throw new Error('a damaged record');
   }
-  // After one that it could not read, dns2 reads on at the wrong byte.
-  const isRestSound = packet.authorities.length === authorities && packet.additionals.length === additionals;
+  const { authorities, additionals, header } = packet;
+  // After a record that it could not read, dns2 reads on at the wrong byte.
+  const isRestSound = authorities.length === header.nscount && additionals.length === header.arcount;
   if (!isRestSound) packet.additionals = [];
   return packet;
+}
+
+/** What stands behind the answers is a courtesy. @returns whether it is fit to be read */
+function maskRest(bytes: Buffer, offset: number): boolean {
+  const count = bytes.readUInt16BE(8) + bytes.readUInt16BE(10);
+  if (count > maxRest) return false;
+  try {
+    maskRecords(bytes, offset, count);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function interpret<T extends RecordType>(packet: Packet, query: Query & { type: T }): Answer<T> {

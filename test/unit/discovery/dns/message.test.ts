@@ -216,6 +216,15 @@ describe('answer with SRV records', () => {
     assert.deepEqual(only(message([srv('db.example', 'x:1')], circle).toBuffer()), ['x']);
   });
 
+  it('is not disturbed by an option that dns2 cannot read', () => {
+    const bytes = message([srv('db.example', 'x:1')], [option, a('x', '10.0.0.1')]).toBuffer();
+    // The OPT record is the root's name, its type 41 and 8 bytes more; it gets a cookie (RFC 7873) of 8 bytes.
+    const at = bytes.indexOf(Buffer.from([0, 0, 41]));
+    const cookie = Buffer.from([0, 12, 0, 10, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8]);
+    const longer = Buffer.concat([bytes.subarray(0, at + 9), cookie, bytes.subarray(at + 11)]);
+    assert.deepEqual(only(longer), ['x 10.0.0.1']);
+  });
+
   it('is truncated where it says so, and damaged where the records are', () => {
     const records = [srv('db.example', 'x:1')];
     assert.equal(readAnswer(message(records, [], { tc: 1 }).toBuffer(), wanted).kind, 'truncated');
