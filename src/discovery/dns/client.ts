@@ -119,7 +119,7 @@ export class DnsClient {
         if (!(await this.#slots.acquire(signal))) break;
         try {
           const query = { id: randomInt(0x1_0000), name, type };
-          const outcome = await exchange(server, query, timeoutMs, signal);
+          const outcome = await exchange(server, query, { timeoutMs, isPlain: attempt > 0 }, signal);
           if (outcome.kind === 'records' || outcome.kind === 'nonexistent') {
             return { kind: 'answered', server, outcome };
           }

@@ -30,28 +30,34 @@ type Transport = <T extends RecordType>(
  * Asks one server once. Never rejects.
  *
  * Over UDP, and over TCP where the answer does not fit. SRV records the other way round, over UDP only where TCP brings
- * nothing: Consul cuts what does not fit into a datagram, and anything after three records, without saying so
- * (agent/dns.go, trimUDPResponse), each time another part of the set.
+ * nothing: Consul cuts what does not fit into a datagram without saying so, each time another part of the set, and in a
+ * datagram of the old size it has three records at most (agent/dns.go, trimUDPResponse). That is also why the other
+ * types are asked for with an OPT record.
  *
+ * @param isPlain  without an OPT record, also the first time: there are boxes on the way that drop what has one
  * @param timeoutMs for each of the two
  * @returns `silent` also where the signal aborts; no socket and no timer is left when it settles
- * Source: RFC 1035 section 4.2; RFC 7766 section 5 (TCP is as good as UDP); RFC 5452 section 9 (what an answer must match;
- *         each query has its socket, thus its port)
+ * Source: RFC 1035 section 4.2; RFC 6891; RFC 7766 section 5 (TCP is as good as UDP); RFC 5452 section 9 (what an answer
+ *         must match; each query has its socket, thus its port)
  */
 export async function exchange<T extends RecordType>(
   server: SocketAddress,
   query: Query & { type: T },
-  timeoutMs: number,
+  { timeoutMs, isPlain }: { readonly timeoutMs: number; readonly isPlain: boolean },
   signal: AbortSignal,
 ): Promise<Outcome<T>> {
-  const bytes = encodeQuery(query);
-  if (!bytes.ok) return { kind: 'failed', why: bytes.error.message };
-  const ask = (transport: Transport) => bounded(transport, server, query, bytes.value, timeoutMs, signal);
+  const plain = encodeQuery(query);
+  const extended = isPlain ? plain : encodeQuery(query, true);
+  if (!plain.ok) return { kind: 'failed', why: plain.error.message };
+  if (!extended.ok) return { kind: 'failed', why: extended.error.message };
+  const ask = (transport: Transport, bytes = plain.value) =>
+    bounded(transport, server, query, bytes, timeoutMs, signal);
   if (query.type === 'SRV') {
     const whole = await ask(overTcp);
     return complete(whole.kind === 'silent' ? await ask(overUdp) : whole);
   }
-  const short = await ask(overUdp);
+  let short = await ask(overUdp, extended.value);
+  if (short.kind === 'failed' && short.isFormatRefused && !isPlain) short = await ask(overUdp);
   return complete(short.kind === 'truncated' ? await ask(overTcp) : short);
 }
 

@@ -13,6 +13,9 @@ export interface Query {
   readonly type: RecordType;
 }
 
+/** Bytes of an answer that the server may send in one datagram: what passes every path (DNS flag day 2020). */
+const udpPayloadSize = 1232;
+
 /** What a server's message says about a query. */
 export type Answer<T extends RecordType> =
   | ({ readonly kind: 'records' } & Found<T>)
@@ -21,7 +24,7 @@ export type Answer<T extends RecordType> =
   /** The rest did not fit: ask over TCP. */
   | { readonly kind: 'truncated' }
   /** The server cannot or will not say, or what it says cannot be read. */
-  | { readonly kind: 'failed'; readonly why: string }
+  | { readonly kind: 'failed'; readonly why: string; readonly isFormatRefused?: boolean }
   /** Not the answer to this query: wait on. */
   | { readonly kind: 'unrelated' };
 
@@ -41,16 +44,25 @@ const complaints: Readonly<Record<number, string>> = {
   5: 'REFUSED',
 };
 
+/** What a server answers that does not know OPT (RFC 6891 section 7): FORMERR, or NOTIMP. */
+const formatRefusals: ReadonlySet<number> = new Set([1, 4]);
+
 /**
  * The bytes that ask for a name, recursion desired.
+ *
+ * @param isExtended with an OPT record (RFC 6891) that permits more than the 512 bytes of old in a datagram
  * @returns ERR_RESOLVE_FAILED where the name does not fit into a question (a label over 63 bytes)
  */
-export function encodeQuery({ id, name, type }: Query): Result<Buffer> {
+export function encodeQuery({ id, name, type }: Query, isExtended = false): Result<Buffer> {
   try {
     const packet = new Packet();
     packet.header.id = id;
     packet.header.rd = 1;
     packet.questions.push(new Packet.Question(name, Packet.TYPE[type], Packet.CLASS.IN));
+    if (isExtended) {
+      const option = { name: '', type: Packet.TYPE.EDNS, class: udpPayloadSize, ttl: 0, rdata: [] };
+      packet.additionals.push(new Packet.Resource(option));
+    }
     return ok(packet.toBuffer());
   } catch (thrown) {
     return fail(
@@ -124,7 +136,12 @@ function interpret<T extends RecordType>(packet: Packet, query: Query & { type: 
   // A server that could not read the question may leave it out of its complaint.
   const complains = header.rcode !== noError && header.rcode !== noName;
   if (question === undefined ? !complains : !isQuestion(question, query)) return { kind: 'unrelated' };
-  if (complains) return { kind: 'failed', why: complaints[header.rcode] ?? `response code ${header.rcode}` };
+  if (complains) {
+    const why = complaints[header.rcode] ?? `response code ${header.rcode}`;
+    return formatRefusals.has(header.rcode)
+      ? { kind: 'failed', why, isFormatRefused: true }
+      : { kind: 'failed', why };
+  }
   if (header.tc === 1) return { kind: 'truncated' };
   if (header.rcode === noName) return { kind: 'nonexistent', what: 'name' };
   const found = findRecords(query, packet.answers, packet.additionals);

@@ -76,10 +76,27 @@ describe('DNS client', () => {
   });
 
   it('asks over TCP for what does not fit', async () => {
-    const many = Array.from({ length: 60 }, (_, index) => `10.0.0.${index + 1}`);
+    const many = Array.from({ length: 90 }, (_, index) => `10.0.0.${index + 1}`);
     await using server = await startDnsServer(zone({ 'db.example': many }));
     assert.equal(brief(await clientOf([server]).lookup('db.example', ['A'], never)), many.join(' '));
     assert.deepEqual(server.asked, ['udp A db.example', 'tcp A db.example']);
+  });
+
+  it('permits datagrams of 1232 bytes, and asks without that where the server or the way there refuses it', async () => {
+    const sizes: number[] = [];
+    const size = (request: { additionals: { type: number; class: number }[] }) =>
+      request.additionals.find(({ type }) => type === 41)?.class ?? 0;
+    for (const refusal of [1, 4, undefined]) {
+      sizes.length = 0;
+      await using server = await startDnsServer(({ name }, request) => {
+        sizes.push(size(request));
+        if (size(request) === 0) return reply(request, [a(name, '10.0.0.1')]);
+        return refusal === undefined ? undefined : reply(request, [], { rcode: refusal });
+      });
+      const client = clientOf([server], refusal === undefined ? { timeoutMs: 50 } : { attempts: 1 });
+      assert.equal(brief(await client.lookup('db.example', ['A'], never)), '10.0.0.1');
+      assert.deepEqual(sizes, [1232, 0]);
+    }
   });
 
   it('tells "there is none" from "nobody could say"', async () => {
