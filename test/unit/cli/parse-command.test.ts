@@ -148,7 +148,7 @@ describe('resolve', () => {
     assert.match(problems('resolve'), /give one descriptor/);
     assert.match(problems('resolve a:1 b:1'), /give one descriptor/);
     assert.match(problems('resolve docker://web'), /which port\?/);
-    assert.match(problems('resolve redis;'), /column 6[^]*\^$/);
+    assert.match(problems('resolve redis;'), /column 6: expected [\s\S]*\^$/);
   });
 });
 

@@ -1,0 +1,287 @@
+/**
+ * The whole program, a registry that comes and goes, and callers that connect all the time: no accepted connection may fail
+ * while one endpoint lives.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { after, before, describe, it } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { ConsulAgent } from './consul-agent.ts';
+import { EtcdServer } from './etcd-server.ts';
+
+/** A registry of either kind, as these tests need it. */
+interface Registry extends AsyncDisposable {
+  readonly descriptor: string;
+  put(value: string): Promise<unknown>;
+  remove(): Promise<unknown>;
+  kill(): Promise<void>;
+  /** Comes back with the data that it had; where it keeps none, with that put in again. */
+  run(value: string): Promise<void>;
+  wipe(): Promise<void>;
+  freeze(): void;
+  thaw(): void;
+}
+
+const registries: Readonly<Record<string, () => Promise<Registry>>> = {
+  etcd: async () => {
+    const etcd = await EtcdServer.start();
+    return {
+      descriptor: `etcd://127.0.0.1:${etcd.port}/db`,
+      put: (value) => etcd.put('/db', value),
+      remove: () => etcd.remove('/db'),
+      kill: () => etcd.kill(),
+      run: () => etcd.run(),
+      wipe: () => etcd.wipe(),
+      freeze: () => etcd.freeze(),
+      thaw: () => etcd.thaw(),
+      [Symbol.asyncDispose]: () => etcd[Symbol.asyncDispose](),
+    };
+  },
+  consul: async () => {
+    const consul = await ConsulAgent.start();
+    return {
+      descriptor: `consul://127.0.0.1:${consul.port}/db`,
+      put: (value) => consul.put('db', value),
+      remove: () => consul.delete('db'),
+      kill: () => consul.kill(),
+      // An agent in development mode keeps nothing; its indices begin again at the bottom.
+      run: async (value) => {
+        await consul.run();
+        await consul.put('db', value);
+      },
+      wipe: async () => {},
+      freeze: () => consul.freeze(),
+      thaw: () => consul.thaw(),
+      [Symbol.asyncDispose]: () => consul[Symbol.asyncDispose](),
+    };
+  },
+};
+
+/** The built program in static mode. */
+class Nuncio implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port;
+    const main = new URL('../../../dist/main.js', import.meta.url).pathname;
+    const argv = [main, ...args, '--port', String(port), '--drain', '0s'];
+    this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.ok(this.#child.stdout);
+    createInterface(this.#child.stdout).on('line', (line) => {
+      this.#lines.push(line);
+      for (const wake of this.#waiting) wake();
+    });
+  }
+
+  static async start(...args: readonly string[]): Promise<Nuncio> {
+    const probe = createServer().listen(0, '127.0.0.1');
+    await once(probe, 'listening');
+    const { port } = probe.address() as AddressInfo;
+    probe.close();
+    await once(probe, 'close');
+    const nuncio = new Nuncio(port, args);
+    await nuncio.line(/listening on/);
+    return nuncio;
+  }
+
+  /** Waits for a log line; `from`: not before this many. */
+  async line(match: RegExp, from = 0): Promise<void> {
+    while (!this.#lines.slice(from).some((line) => match.test(line))) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      await promise;
+      this.#waiting.delete(resolve);
+    }
+  }
+
+  get mark(): number {
+    return this.#lines.length;
+  }
+
+  /** What a connection is greeted with, or the code of its error. */
+  dial(): Promise<string> {
+    return new Promise((resolve) => {
+      const socket = connect({ port: this.port, host: '127.0.0.1' });
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      socket.on('end', () => resolve(text));
+    });
+  }
+
+  async until(greeting: string): Promise<void> {
+    for (let tries = 0; tries < 1500; tries++) {
+      if ((await this.dial()) === greeting) return;
+      await delay(10);
+    }
+    assert.fail(`no connection reached ${greeting} within 15 s`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGTERM');
+    if (this.#child.exitCode === null) await once(this.#child, 'exit');
+  }
+}
+
+/** Dials without pause until `end` is called; then tells what it was answered, each answer once. */
+function dialling(nuncio: Nuncio): { end: () => Promise<readonly string[]> } {
+  const answers = new Set<string>();
+  let isOver = false;
+  const loop = (async () => {
+    while (!isOver) answers.add(await nuncio.dial());
+  })();
+  return {
+    end: async () => {
+      isOver = true;
+      await loop;
+      return [...answers].sort();
+    },
+  };
+}
+
+const servers: Server[] = [];
+const endpoints: Record<string, string> = {};
+
+before(async () => {
+  for (const letter of ['a', 'b']) {
+    const server = createServer((socket) => socket.on('error', () => {}).end(letter)).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    servers.push(server);
+    endpoints[letter] = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+});
+after(() => {
+  for (const server of servers) server.close();
+});
+
+const a = () => endpoints.a ?? '';
+const b = () => endpoints.b ?? '';
+
+for (const [kind, startRegistry] of Object.entries(registries)) {
+  describe(`${kind}, with callers that connect all the time`, () => {
+    it('killed and back: no connection fails, and changes count again', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      const load = dialling(nuncio);
+      const mark = nuncio.mark;
+      await registry.kill();
+      await nuncio.line(/its last 1 endpoint\(s\) stay/, mark);
+      await registry.run(a());
+      await registry.put(b());
+      await nuncio.until('b');
+      assert.deepEqual(await load.end(), ['a', 'b']);
+    });
+
+    it('black-holed: no connection fails, and what was written meanwhile counts afterwards', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      const load = dialling(nuncio);
+      registry.freeze();
+      // Nothing tells that a server is silent but time; both endpoints are served through it all the same.
+      await delay(3000);
+      registry.thaw();
+      await registry.put(b());
+      await nuncio.until('b');
+      assert.deepEqual(await load.end(), ['a', 'b']);
+    });
+
+    it('a key that is deleted and rewritten within a second empties nothing', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      const load = dialling(nuncio);
+      for (let flap = 0; flap < 5; flap++) {
+        await registry.remove();
+        await delay(300);
+        await registry.put(a());
+        await delay(200);
+      }
+      assert.deepEqual(await load.end(), ['a']);
+    });
+
+    it('one of two endpoints dead: no connection fails', async () => {
+      await using registry = await startRegistry();
+      await registry.put(`127.0.0.1:1,${a()}`);
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      const load = dialling(nuncio);
+      await nuncio.line(/endpoint 127.0.0.1:1 is left out/);
+      await delay(300);
+      assert.deepEqual(await load.end(), ['a']);
+    });
+
+    it('down at start with a state directory: what was known is served', async () => {
+      const directory = await mkdtemp(join(tmpdir(), 'nci-state-'));
+      try {
+        await using registry = await startRegistry();
+        await registry.put(a());
+        {
+          await using nuncio = await Nuncio.start(registry.descriptor, '--state-dir', directory);
+          await nuncio.until('a');
+        }
+        await registry.kill();
+        await using nuncio = await Nuncio.start(registry.descriptor, '--state-dir', directory);
+        await nuncio.until('a');
+        await registry.run(a());
+        await registry.put(b());
+        await nuncio.until('b');
+      } finally {
+        await rm(directory, { recursive: true });
+      }
+    });
+
+    it('down at start without one: refused at once, and served when it is there', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await registry.kill();
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      assert.equal(await nuncio.dial(), 'ECONNRESET');
+      await registry.run(a());
+      await nuncio.until('a');
+    });
+
+    it('silent for longer than --max-stale: the endpoints are given up', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor, '--max-stale', '500ms');
+      await nuncio.until('a');
+      await registry.kill();
+      await nuncio.until('ECONNRESET');
+      await registry.run(a());
+      await nuncio.until('a');
+    });
+  });
+}
+
+describe('etcd back with empty data', () => {
+  it('is believed: the set is empty', async () => {
+    const start = registries.etcd;
+    assert.ok(start);
+    await using registry = await start();
+    await registry.put(a());
+    await using nuncio = await Nuncio.start(registry.descriptor);
+    await nuncio.until('a');
+    await registry.kill();
+    await registry.wipe();
+    await registry.run('');
+    await nuncio.until('ECONNRESET');
+    await registry.put(b());
+    await nuncio.until('b');
+  });
+});
