@@ -1,6 +1,7 @@
 import { createLogger, format, transports, type Logger as Winston } from 'winston';
 import { AppError } from '../core/errors.ts';
-import { type LogLevel, logLevels } from './command.ts';
+import type { LogLevel } from './command.ts';
+import { LogOutput } from './log-output.ts';
 
 /** `caller=web-1 endpoint=10.0.0.5:80`; a text with spaces in quotes. */
 function fieldText(fields: Readonly<Record<string, unknown>>): string {
@@ -27,12 +28,16 @@ const json = format.printf(({ timestamp, level, message, ...fields }) =>
  */
 export function makeLogger(level: LogLevel, to: 'stdout' | 'stderr' = 'stdout'): Winston {
   const isTerminal = process[to].isTTY === true;
-  return createLogger({
+  const output = new LogOutput(process[to], (lines) => {
+    logger.warn(`${lines} line(s) of the log are lost: it was not read`);
+  });
+  const logger = createLogger({
     level,
     format: format.combine(format.timestamp(), isTerminal ? readable : json),
-    transports: [new transports.Console({ stderrLevels: to === 'stderr' ? [...logLevels] : [] })],
+    transports: [new transports.Stream({ stream: output })],
     exitOnError: false,
   });
+  return logger;
 }
 
 /** The one line that a failed start ends with: what, why, what to do. */

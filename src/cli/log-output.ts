@@ -1,0 +1,33 @@
+import { Writable } from 'node:stream';
+
+/** Most that waits for a reader, bytes: some ten thousand lines. */
+const maxWaitingBytes = 4 * 1024 * 1024;
+
+/**
+ * Takes log lines to standard output, or drops them where nobody reads it. Node never waits for a pipe, it keeps what
+ * does not fit; and Docker reads a container's pipe no more while its daemon is away, for however long that may be.
+ */
+export class LogOutput extends Writable {
+  readonly #to: Pick<Writable, 'write' | 'writableLength'>;
+  readonly #onLost: (lines: number) => void;
+  #lost = 0;
+
+  /** @param onLost told how many lines have been dropped, once there is room again */
+  constructor(to: Pick<Writable, 'write' | 'writableLength'>, onLost: (lines: number) => void) {
+    super({ decodeStrings: false });
+    this.#to = to;
+    this.#onLost = onLost;
+  }
+
+  override _write(line: string, _encoding: BufferEncoding, done: () => void): void {
+    if (this.#to.writableLength > maxWaitingBytes) {
+      this.#lost++;
+    } else {
+      this.#to.write(line);
+      const lost = this.#lost;
+      this.#lost = 0;
+      if (lost > 0) this.#onLost(lost);
+    }
+    done();
+  }
+}
