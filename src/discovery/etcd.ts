@@ -2,8 +2,7 @@ import { describeSource, type SourceOf } from '../backend/backend.ts';
 import { Backoff, sleep } from '../core/backoff.ts';
 import { AppError } from '../core/errors.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
-import type { EtcdConnections, SessionFollower } from '../registry/etcd.ts';
-import type { EtcdSession } from '../registry/etcd-session.ts';
+import type { EtcdConnections, EtcdReader, SessionFollower } from '../registry/etcd.ts';
 import type { EtcdChange, WatchEnd } from '../registry/etcd-watch-stream.ts';
 import type { FollowHosts } from './named-endpoint.ts';
 import type { OnUpdate, Resolver } from './resolver.ts';
@@ -64,7 +63,7 @@ class PathWatch implements SessionFollower {
     this.#report = new SourceReport({ followHosts, logger, text: this.#where }, onUpdate, signal);
   }
 
-  onSession(session: EtcdSession): void {
+  onSession(session: EtcdReader): void {
     this.#attempt.abort();
     this.#attempt = new AbortController();
     void this.#follow(session, this.#attempt.signal);
@@ -84,7 +83,7 @@ class PathWatch implements SessionFollower {
   }
 
   /** Reads and watches until the session is over; again where only this path's watch is. */
-  async #follow(session: EtcdSession, signal: AbortSignal): Promise<void> {
+  async #follow(session: EtcdReader, signal: AbortSignal): Promise<void> {
     const backoff = new Backoff({ initialMs: 200, maxMs: 30_000 });
     while (!signal.aborted) {
       const end = await this.#readAndWatch(session, signal, () => backoff.reset());
@@ -95,7 +94,7 @@ class PathWatch implements SessionFollower {
   }
 
   async #readAndWatch(
-    session: EtcdSession,
+    session: EtcdReader,
     signal: AbortSignal,
     onChange: () => void,
   ): Promise<Exclude<WatchEnd, { kind: 'refused' }> | { kind: 'refused'; error: AppError }> {

@@ -31,9 +31,16 @@ export function etcdError(server: EtcdServer, failure: GrpcFailure, path?: strin
 /** For what a connection says before gRPC speaks. */
 export function unreachable(server: EtcdServer, thrown: unknown): AppError {
   const code = codeOf(thrown);
-  const message = messageOf(thrown);
+  const message = openSslReason(thrown) ?? messageOf(thrown);
   const why = code === undefined || message.includes(code) ? message : `${message} (${code})`;
-  return failed(server, `cannot be reached: ${why}; ${checkServer}`, thrown);
+  const what = /CERT|SSL|TLS/.test(code ?? '') ? checkCertificates : checkServer;
+  return failed(server, `cannot be reached: ${why}; ${what}`, thrown);
+}
+
+/** The part of OpenSSL's message that is for people; the whole has source files and ends its line. */
+function openSslReason(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !('reason' in thrown)) return undefined;
+  return typeof thrown.reason === 'string' ? thrown.reason : undefined;
 }
 
 function failed(server: EtcdServer, what: string, cause: unknown): AppError {
@@ -42,6 +49,9 @@ function failed(server: EtcdServer, what: string, cause: unknown): AppError {
 }
 
 const checkServer = 'check that etcd runs there and that this machine reaches it, with TLS or without';
+
+const checkCertificates =
+  'check that it speaks TLS, and the certificates: the authority that has signed its own, and the one shown to it';
 
 function reason({ code, details }: GrpcFailure): string {
   return code === deadlineExceeded ? 'no answer in time' : details;

@@ -14,10 +14,13 @@ import type { Logger } from '../core/log.ts';
 import { EtcdSession } from './etcd-session.ts';
 import { checkEtcdSettings, type EtcdServer, type EtcdSettings } from './etcd-settings.ts';
 
+/** What a follower does with a session; when it ends is the connection's business. */
+export type EtcdReader = Pick<EtcdSession, 'read' | 'watch'>;
+
 /** Who uses a cluster is told of its sessions; never synchronously in `follow`, nor after abort. */
 export interface SessionFollower {
   /** There is a session: read and watch with it. */
-  onSession(session: EtcdSession): void;
+  onSession(session: EtcdReader): void;
   /** The session is over, and all that was read from it may be out of date; another server is tried next. */
   onLost(): void;
   /** No server of the list could be used; they are tried again. Told after each round. */
