@@ -1,5 +1,6 @@
 import type { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
+import { Slots } from '../core/slots.ts';
 import { etcdError, isAboutRequest, isDenied, isStaleToken, unreachable } from './etcd-errors.ts';
 import { reachServer } from './etcd-reach.ts';
 import { EtcdRpc, type GrpcFailure } from './etcd-rpc.ts';
@@ -14,6 +15,8 @@ export interface EtcdTree {
 }
 
 const defaultTimeoutMs = 5000;
+/** Reads under way at once: a thousand paths are read anew when a server comes back, and each call costs memory. */
+const maxReads = 32;
 
 /** `path` itself, and `path/…` but not `pathological`: "0" is the byte after "/". */
 function rangesOf(path: string): readonly [EtcdRange, EtcdRange] {
@@ -30,6 +33,7 @@ export class EtcdSession {
   readonly #rpc: EtcdRpc;
   readonly #end = new AbortController();
   readonly #ended = Promise.withResolvers<AppError | undefined>();
+  readonly #slots = new Slots(maxReads);
   #isOver = false;
   #token: string | undefined;
   #loggingIn: Promise<GrpcFailure | undefined> | undefined;
@@ -78,11 +82,11 @@ export class EtcdSession {
    *          which `ended` tells of
    */
   async read(path: string, signal: AbortSignal): Promise<Result<EtcdTree> | undefined> {
-    const [own, below] = rangesOf(path);
-    const success = [own, below].map(({ key, end }) => ({
+    const success = rangesOf(path).map(({ key, end }) => ({
       request_range: end === undefined ? { key } : { key, range_end: end },
     }));
-    const outcome = await this.#call('KV.txn', { success }, signal);
+    if (!(await this.#slots.acquire(signal))) return undefined;
+    const outcome = await this.#call('KV.txn', { success }, signal).finally(() => this.#slots.release());
     if (outcome === undefined) return undefined;
     if ('failure' in outcome) return fail(etcdError(this.#server, outcome.failure, path));
     const { header, responses } = outcome.answer;

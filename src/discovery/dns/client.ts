@@ -1,11 +1,11 @@
 import { randomInt } from 'node:crypto';
 import type { SocketAddress } from '../../core/address.ts';
 import { AppError } from '../../core/errors.ts';
+import { Slots } from '../../core/slots.ts';
 import { describeServer, exchange, type Outcome } from './exchange.ts';
 import type { RecordData, RecordType } from './records.ts';
 import type { ResolvConf } from './resolv-conf.ts';
 import { searchCandidates } from './search.ts';
-import { Slots } from './slots.ts';
 
 export type DnsRecord = { [T in RecordType]: { readonly type: T; readonly data: RecordData[T] } }[RecordType];
 

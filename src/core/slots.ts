@@ -1,5 +1,5 @@
 /**
- * A bound on how many sockets are open at once; who comes later waits in line.
+ * A bound on how much is under way at once; who comes later waits in line.
  *
  *     if (await slots.acquire(signal)) try { … } finally { slots.release(); }
  */
