@@ -11,6 +11,10 @@ import { parseResolvConf } from '../../src/discovery/dns/resolv-conf.ts';
 import { DockerResolver } from '../../src/discovery/docker.ts';
 import { FileResolver } from '../../src/discovery/file.ts';
 import { followHosts } from '../../src/discovery/follow-hosts.ts';
+import { limited } from '../../src/discovery/limited.ts';
+import { remembered } from '../../src/discovery/remembered.ts';
+import type { Resolver } from '../../src/discovery/resolver.ts';
+import { settled } from '../../src/discovery/settled.ts';
 import { SrvResolver } from '../../src/discovery/srv.ts';
 import { StaticResolver } from '../../src/discovery/static.ts';
 import type { Container } from '../../src/docker/container.ts';
@@ -30,24 +34,34 @@ const names: SourceOf<'static'> = {
 };
 const logger = silentLogger;
 
-resolverContract('fake', async () => {
-  const resolver = new FakeResolver();
-  let last = 1;
-  const tell = () => resolver.set([endpoint(`10.0.0.${last}`, 80)]);
-  tell();
-  return {
-    resolver,
-    source: names,
-    change: async () => {
-      last++;
-      tell();
-    },
-    repeat: async () => tell(),
-    fail: async () => resolver.fail(new AppError('ERR_RESOLVE_FAILED', 'an outage')),
-    recover: async () => tell(),
-    teardown: async () => {},
-  };
-});
+/** A resolver that the suite commands, and what is put around one. */
+const wrappers: Readonly<Record<string, (resolver: Resolver) => Resolver>> = {
+  fake: (resolver) => resolver,
+  'fake, settled': settled,
+  'fake, limited': (resolver) => limited(resolver, 60_000, logger),
+  'fake, remembered': (resolver) => remembered(resolver, { get: () => undefined, set() {} }, logger),
+};
+
+for (const [name, wrap] of Object.entries(wrappers)) {
+  resolverContract(name, async () => {
+    const resolver = new FakeResolver();
+    let last = 1;
+    const tell = () => resolver.set([endpoint(`10.0.0.${last}`, 80)]);
+    tell();
+    return {
+      resolver: wrap(resolver),
+      source: names,
+      change: async () => {
+        last++;
+        tell();
+      },
+      repeat: async () => tell(),
+      fail: async () => resolver.fail(new AppError('ERR_RESOLVE_FAILED', 'an outage')),
+      recover: async () => tell(),
+      teardown: async () => {},
+    };
+  });
+}
 
 resolverContract('static, IP addresses', async () => ({
   resolver: new StaticResolver({
