@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --max-semi-space-size=4
 /** Arguments in, exit code out: 0 stopped as asked, 1 it cannot run, 2 wrong usage. The one file that ends the process. */
 import { startForward, startOmni } from './ambassador.ts';
 import type { Command } from './cli/command.ts';

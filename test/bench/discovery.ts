@@ -11,6 +11,7 @@ import { once } from 'node:events';
 import { readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { cpus } from 'node:os';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { Etcd3 } from 'etcd3';
 import { ConsulAgent } from '../integration/discovery/consul-agent.ts';
@@ -47,8 +48,10 @@ class Nuncio implements AsyncDisposable {
 
   constructor(args: readonly string[]) {
     const main = new URL('../../dist/main.js', import.meta.url).pathname;
-    this.child = spawn(process.execPath, [main, ...args, '--log-level', 'error', '--drain', '0s'], {
+    this.child = spawn(main, [...args, '--log-level', 'error', '--drain', '0s'], {
       stdio: 'inherit',
+      // By its first line, as the image and npx run it, on the Node that runs this.
+      env: { ...process.env, PATH: `${dirname(process.execPath)}:${process.env.PATH}` },
     });
   }
 
