@@ -20,6 +20,10 @@ export class FakeSleep {
     return [...this.#waiting].map(({ ms }) => ms);
   }
 
+  get waits(): readonly Wait[] {
+    return [...this.#waiting];
+  }
+
   readonly sleep = (ms: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       if (signal.aborted) return resolve();

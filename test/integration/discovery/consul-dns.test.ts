@@ -42,7 +42,7 @@ function follow<R extends Resolver>(resolver: R, source: Parameters<R['watch']>[
   return { updates, [Symbol.dispose]: () => end.abort() };
 }
 
-const ips = Array.from({ length: 12 }, (_, index) => `10.2.0.${index + 10}`);
+const ips = Array.from({ length: 40 }, (_, index) => `10.2.0.${index + 10}`);
 
 describe('a service in Consul, by DNS', () => {
   it('has all its instances by SRV, and by the name’s addresses, of which Consul would send three', async () => {
