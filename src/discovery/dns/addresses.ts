@@ -98,8 +98,3 @@ export function systemDns(options: SystemDnsOptions = {}): { addresses: HostAddr
   const client = new DnsClient({ config: () => resolvConf.read() });
   return { addresses: new HostAddresses({ client, hosts: () => hosts.read() }), client };
 }
-
-/** `systemDns` for who needs addresses only. */
-export function systemAddresses(): HostAddresses {
-  return systemDns().addresses;
-}
