@@ -42,20 +42,21 @@ export class SourceReport {
     if (this.#signal.aborted) return;
     if (this.#problem !== undefined) {
       this.#problem = undefined;
-      this.#options.logger.info(`${this.#options.text}: can be read again`, { backend: this.#options.text });
+      this.#options.logger.debug(`${this.#options.text}: can be read again`, { backend: this.#options.text });
       // The list may be the one from before, of which there is nothing new to tell.
       if (this.#last !== undefined) this.#tell(this.#last);
     }
     this.#setList(list);
   }
 
-  /** The source cannot be read: told and logged once for each reason. */
+  /** The source cannot be read: told once for each reason. */
   fail(error: AppError): void {
     if (this.#signal.aborted || this.#problem?.message === error.message) return;
     this.#problem = error;
     const { logger, text } = this.#options;
     const stays = this.#last?.ok === true ? `; its last ${this.#last.value.length} endpoint(s) stay` : '';
-    logger.warn(`${error.message}${stays}`, { backend: text, code: error.code });
+    // For who follows one source; the backends that it serves are told of aloud by the route writer.
+    logger.debug(`${error.message}${stays}`, { backend: text, code: error.code });
     this.#tell(fail(error));
   }
 

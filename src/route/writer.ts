@@ -204,19 +204,11 @@ export class RouteWriter {
           : `its last ${now.endpoints.length} endpoint(s) stay`;
       logger.warn(`backend ${now.text}: ${now.problem}; ${keeps}`, { backend: now.text });
     }
-    if (
-      now.endpoints === before.endpoints &&
-      before.isResolved &&
-      (now.problem === undefined) === (before.problem === undefined)
-    )
-      return;
-    if (now.problem === undefined) {
-      const list = now.endpoints.map((e) =>
-        e.name === e.ip ? endpointKey(e) : `${e.name} ${endpointKey(e)}`,
-      );
-      logger.info(`backend ${now.text}: ${list.length === 0 ? 'no endpoint' : list.join(', ')}`, {
-        backend: now.text,
-      });
-    }
+    if (now.problem !== undefined) return;
+    const isBack = before.problem !== undefined;
+    if (now.endpoints === before.endpoints && before.isResolved && !isBack) return;
+    const list = now.endpoints.map((e) => (e.name === e.ip ? endpointKey(e) : `${e.name} ${endpointKey(e)}`));
+    const again = isBack ? ' (its source answers again)' : '';
+    logger.info(`backend ${now.text}: ${list.join(', ') || 'no endpoint'}${again}`, { backend: now.text });
   }
 }

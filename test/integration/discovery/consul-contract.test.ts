@@ -51,12 +51,12 @@ async function setupOf<S extends Source>(world: World<S>): Promise<ResolverSetup
       await answered;
     },
     fail: async () => {
-      const noticed = logger.line(({ level }) => level === 'warn');
+      const noticed = logger.line(({ level }) => level === 'debug');
       await wire.cut();
       await noticed;
     },
     recover: async () => {
-      const noticed = logger.line(({ level }) => level === 'info');
+      const noticed = logger.line(({ message }) => message.endsWith('can be read again'));
       await wire.mend();
       await noticed;
     },
