@@ -56,7 +56,7 @@ export function watchConsul<T>(
       onValue: (answer) => {
         const read = question.read(answer);
         skipped.report(text, read.skipped);
-        report.set(read.endpoints);
+        report.read(read);
       },
       onFailure: (error) => report.fail(error),
       ...(times === undefined ? {} : { times }),

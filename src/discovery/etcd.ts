@@ -129,7 +129,7 @@ class PathWatch implements SessionFollower {
     skipped.report(this.#where, read.skipped);
     if (this.#isRefused) logger.info(`${this.#where}: read again`, { backend: this.#where });
     this.#isRefused = false;
-    this.#report.set(read.endpoints);
+    this.#report.read(read);
   }
 
   /** `path/` itself is a child by the name of "/". */

@@ -1,8 +1,9 @@
-import type { AppError } from '../core/errors.ts';
+import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { fail } from '../core/result.ts';
 import type { FollowHosts, NamedEndpoint } from './named-endpoint.ts';
 import type { OnUpdate } from './resolver.ts';
+import type { ReadValues } from './values.ts';
 
 export interface SourceReportOptions {
   readonly followHosts: FollowHosts;
@@ -47,6 +48,20 @@ export class SourceReport {
       if (this.#last !== undefined) this.#tell(this.#last);
     }
     this.#setList(list);
+  }
+
+  /**
+   * What has been made of the source's values. Where there are some and none can be read, their writer has made a mistake:
+   * that is a failure, and the set stays.
+   */
+  read({ endpoints, skipped }: ReadValues): void {
+    const [first] = skipped;
+    if (endpoints.length > 0 || first === undefined) {
+      this.set(endpoints);
+      return;
+    }
+    const message = `${this.#options.text}: nothing there can be read: ${JSON.stringify(first.key)}: ${first.reason}`;
+    this.fail(new AppError('ERR_RESOLVE_FAILED', message));
   }
 
   /** The source cannot be read: told once for each reason. */

@@ -72,7 +72,7 @@ describe('what each writer leaves in etcd', () => {
     await server.put('/bad/a', ':80');
     using on = watching([server]);
     const updates = on.watch('/bad');
-    assert.equal(await updates.text(), 'nothing');
+    assert.equal(await updates.text(), 'ERR_RESOLVE_FAILED');
     await server.put('/bad/b', '10.0.0.1:80');
     assert.equal(await updates.text(), '10.0.0.1:80');
     assert.equal(on.skipped.count, 1);

@@ -215,6 +215,19 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       assert.deepEqual(await load.end(), ['a']);
     });
 
+    it('a value that nobody can read takes nothing away', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      const load = dialling(nuncio);
+      await registry.put('a typo');
+      await nuncio.line(/nothing there can be read.*its last 1 endpoint\(s\) stay/);
+      await registry.put(b());
+      await nuncio.until('b');
+      assert.deepEqual(await load.end(), ['a', 'b']);
+    });
+
     it('one of two endpoints dead: no connection fails', async () => {
       await using registry = await startRegistry();
       await registry.put(`127.0.0.1:1,${a()}`);
