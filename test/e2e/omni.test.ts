@@ -149,12 +149,14 @@ test('a bad descriptor is the trouble of its own container alone, told once and 
   assert.equal(await nameOfRedis(docker, 'good'), 'redis-1');
 });
 
-test('a scheme that this build has not is refused by name', async () => {
+test('a registry that is not there is the trouble of those who name it', async () => {
   const { docker } = engine;
-  const ambassador = await Ambassador.start(engine);
-  await nodeCaller(docker, 'caller', { links, env: { BACKEND_6379: 'etcd://127.0.0.1/redis' } });
+  await redises(['redis-1']);
+  await Ambassador.start(engine);
+  await nodeCaller(docker, 'caller', { links, env: { BACKEND_6379: 'etcd://127.0.0.1:1/redis' } });
+  await caller(docker, 'good', { links, env: { BACKEND_6379: 'docker://redis-1' } });
   assert.equal(await dialFrom(docker, 'caller', 'backends', 6379), 'ECONNRESET');
-  await ambassador.line(/etcd.*not in this build/);
+  assert.equal(await nameOfRedis(docker, 'good'), 'redis-1');
 });
 
 test('whatever has no route is reset: a port without one, a container without any, no container at all', async () => {
