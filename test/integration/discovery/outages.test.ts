@@ -3,7 +3,7 @@
  * while one endpoint lives.
  */
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
@@ -12,12 +12,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { ConsulAgent } from './consul-agent.ts';
 import { EtcdServer } from './etcd-server.ts';
+
+const run = promisify(execFile);
 
 /** A registry of either kind, as these tests need it. */
 interface Registry extends AsyncDisposable {
   readonly descriptor: string;
+  readonly port: number;
   put(value: string): Promise<unknown>;
   remove(): Promise<unknown>;
   kill(): Promise<void>;
@@ -33,6 +37,7 @@ const registries: Readonly<Record<string, () => Promise<Registry>>> = {
     const etcd = await EtcdServer.start();
     return {
       descriptor: `etcd://127.0.0.1:${etcd.port}/db`,
+      port: etcd.port,
       put: (value) => etcd.put('/db', value),
       remove: () => etcd.remove('/db'),
       kill: () => etcd.kill(),
@@ -47,6 +52,7 @@ const registries: Readonly<Record<string, () => Promise<Registry>>> = {
     const consul = await ConsulAgent.start();
     return {
       descriptor: `consul://127.0.0.1:${consul.port}/db`,
+      port: consul.port,
       put: (value) => consul.put('db', value),
       remove: () => consul.delete('db'),
       kill: () => consul.kill(),
@@ -62,6 +68,22 @@ const registries: Readonly<Record<string, () => Promise<Registry>>> = {
     };
   },
 };
+
+/** Drops every packet to and from a port of loopback, until the block ends. Wants root and nft. */
+async function dropping(port: number): Promise<AsyncDisposable> {
+  const table = `inet nci-drop-${port}`;
+  const rules = `table ${table} {
+    chain input {
+      type filter hook input priority 0;
+      tcp dport ${port} drop
+      tcp sport ${port} drop
+    }
+  }`;
+  await run('nft', [rules]);
+  return {
+    [Symbol.asyncDispose]: async () => void (await run('nft', ['delete', 'table', ...table.split(' ')])),
+  };
+}
 
 /** The built program in static mode. */
 class Nuncio implements AsyncDisposable {
@@ -134,20 +156,30 @@ class Nuncio implements AsyncDisposable {
   }
 }
 
-/** Dials without pause until `end` is called; then tells what it was answered, each answer once. */
-function dialling(nuncio: Nuncio): { end: () => Promise<readonly string[]> } {
-  const answers = new Set<string>();
-  let isOver = false;
-  const loop = (async () => {
-    while (!isOver) answers.add(await nuncio.dial());
-  })();
-  return {
-    end: async () => {
-      isOver = true;
-      await loop;
-      return [...answers].sort();
-    },
-  };
+/** A caller that dials without pause, until it is told to end. */
+class Load implements AsyncDisposable {
+  readonly #answers = new Set<string>();
+  readonly #loop: Promise<void>;
+  #isOver = false;
+
+  constructor(nuncio: Nuncio) {
+    this.#loop = this.#dial(nuncio);
+  }
+
+  /** What it was answered, each answer once. */
+  async end(): Promise<readonly string[]> {
+    this.#isOver = true;
+    await this.#loop;
+    return [...this.#answers].sort();
+  }
+
+  async #dial(nuncio: Nuncio): Promise<void> {
+    while (!this.#isOver) this.#answers.add(await nuncio.dial());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end();
+  }
 }
 
 const servers: Server[] = [];
@@ -175,7 +207,7 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       await registry.put(a());
       await using nuncio = await Nuncio.start(registry.descriptor);
       await nuncio.until('a');
-      const load = dialling(nuncio);
+      await using load = new Load(nuncio);
       const mark = nuncio.mark;
       await registry.kill();
       await nuncio.line(/its last 1 endpoint\(s\) stay/, mark);
@@ -190,11 +222,26 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       await registry.put(a());
       await using nuncio = await Nuncio.start(registry.descriptor);
       await nuncio.until('a');
-      const load = dialling(nuncio);
+      await using load = new Load(nuncio);
       registry.freeze();
       // Nothing tells that a server is silent but time; both endpoints are served through it all the same.
       await delay(3000);
       registry.thaw();
+      await registry.put(b());
+      await nuncio.until('b');
+      assert.deepEqual(await load.end(), ['a', 'b']);
+    });
+
+    it('its packets dropped: no connection fails, and what was written meanwhile counts afterwards', async () => {
+      await using registry = await startRegistry();
+      await registry.put(a());
+      await using nuncio = await Nuncio.start(registry.descriptor);
+      await nuncio.until('a');
+      await using load = new Load(nuncio);
+      {
+        await using _ = await dropping(registry.port);
+        await delay(3000);
+      }
       await registry.put(b());
       await nuncio.until('b');
       assert.deepEqual(await load.end(), ['a', 'b']);
@@ -205,7 +252,7 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       await registry.put(a());
       await using nuncio = await Nuncio.start(registry.descriptor);
       await nuncio.until('a');
-      const load = dialling(nuncio);
+      await using load = new Load(nuncio);
       for (let flap = 0; flap < 5; flap++) {
         await registry.remove();
         await delay(300);
@@ -220,7 +267,7 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       await registry.put(a());
       await using nuncio = await Nuncio.start(registry.descriptor);
       await nuncio.until('a');
-      const load = dialling(nuncio);
+      await using load = new Load(nuncio);
       await registry.put('a typo');
       await nuncio.line(/nothing there can be read.*its last 1 endpoint\(s\) stay/);
       await registry.put(b());
@@ -233,7 +280,7 @@ for (const [kind, startRegistry] of Object.entries(registries)) {
       await registry.put(`127.0.0.1:1,${a()}`);
       await using nuncio = await Nuncio.start(registry.descriptor);
       await nuncio.until('a');
-      const load = dialling(nuncio);
+      await using load = new Load(nuncio);
       await nuncio.line(/endpoint 127.0.0.1:1 is left out/);
       await delay(300);
       assert.deepEqual(await load.end(), ['a']);
