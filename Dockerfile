@@ -27,8 +27,7 @@ RUN if command -v nft >/dev/null && command -v iptables >/dev/null; then exit 0;
     && rm -rf /var/lib/apt/lists/*
 LABEL nuncio.stage=final \
       org.opencontainers.image.title="Nuncio" \
-      org.opencontainers.image.description="The ambassador of a plain Docker host" \
-      org.opencontainers.image.licenses="MIT"
+      org.opencontainers.image.description="The ambassador of a plain Docker host"
 ENV NODE_ENV=production
 WORKDIR /app
 COPY stage/start /start

@@ -1,7 +1,6 @@
 import type { Logger } from '../core/log.ts';
 import { commandRunner } from '../nat/command.ts';
-import { installRules, removeRules } from '../nat/install.ts';
-import { describePlan } from '../nat/rules.ts';
+import { describeInstall, installRules, removeRules } from '../nat/install.ts';
 import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
 import { linuxSystem } from '../nat/system.ts';
 
@@ -12,17 +11,8 @@ import { linuxSystem } from '../nat/system.ts';
  * @throws AppError ERR_RULES
  */
 export async function setupRules(settings: RuleSettings, logger: Logger): Promise<string> {
-  const report = await installRules(await ruleSetOf(settings), {
-    run: commandRunner(),
-    system: linuxSystem(),
-    logger,
-  });
-  const families = report.families.map((family) => `IPv${family}`).join(' and ');
-  const proof =
-    report.probe.kind === 'passed'
-      ? `proved by a connection to ${report.probe.via.join(' and ')}`
-      : `not proved: ${report.probe.reason}`;
-  return `rules set by ${report.method}, ${families}: ${describePlan(report.plan)}; ${proof}`;
+  const deps = { run: commandRunner(), system: linuxSystem(), logger };
+  return describeInstall(await installRules(await ruleSetOf(settings), deps));
 }
 
 /**

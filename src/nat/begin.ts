@@ -1,9 +1,8 @@
 import type { Logger } from '../core/log.ts';
 import type { PartStack } from '../core/part.ts';
 import { commandRunner } from './command.ts';
-import { findRules } from './install.ts';
+import { describeInstall, findRules } from './install.ts';
 import { RuleKeeper } from './keeper.ts';
-import { describePlan } from './rules.ts';
 import { type RuleSettings, ruleSetOf } from './settings.ts';
 import { linuxSystem } from './system.ts';
 
@@ -28,14 +27,7 @@ export async function beginRules(settings: RuleSettings, options: BeginRulesOpti
   const system = linuxSystem();
   if (manageRules && system.canManageRules()) {
     const keeper = await parts.begin(new RuleKeeper({ rules, run: commandRunner(), system, logger }));
-    const { report } = keeper;
-    if (report === undefined) return;
-    const families = report.families.map((family) => `IPv${family}`).join(' and ');
-    const proof =
-      report.probe.kind === 'passed'
-        ? `proved by a connection to ${report.probe.via.join(' and ')}`
-        : `not proved: ${report.probe.reason}`;
-    logger.info(`nat rules set by ${report.method}, ${families}: ${describePlan(report.plan)}; ${proof}`);
+    if (keeper.report !== undefined) logger.info(describeInstall(keeper.report));
     return;
   }
   const found = await findRules(rules, { system });

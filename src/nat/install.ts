@@ -6,7 +6,15 @@ import { findIptables, IptablesMethod } from './iptables-method.ts';
 import type { Installed, RuleMethod } from './method.ts';
 import { nftMethod } from './nft-method.ts';
 import { type ProbeReport, probeRules } from './probe.ts';
-import { type Family, familiesOf, familyOf, planRules, type RulePlan, type RuleSet } from './rules.ts';
+import {
+  describePlan,
+  type Family,
+  familiesOf,
+  familyOf,
+  planRules,
+  type RulePlan,
+  type RuleSet,
+} from './rules.ts';
 import type { NatSystem } from './system.ts';
 
 export interface RuleDeps {
@@ -35,6 +43,16 @@ export type RulesFound =
   | { readonly kind: 'present' }
   | { readonly kind: 'absent'; readonly reason: string }
   | { readonly kind: 'unknown'; readonly reason: string };
+
+/** One line for logs: `nat rules set by nft, IPv4 and IPv6: …; proved by a connection to 172.17.0.5`. */
+export function describeInstall({ method, families, plan, probe }: InstallReport): string {
+  const covered = families.map((family) => `IPv${family}`).join(' and ');
+  const proof =
+    probe.kind === 'passed'
+      ? `proved by a connection to ${probe.via.join(' and ')}`
+      : `not proved: ${probe.reason}`;
+  return `nat rules set by ${method}, ${covered}: ${describePlan(plan)}; ${proof}`;
+}
 
 /**
  * Sets the rules, by the first method that works: nft, then the machine's kinds of iptables. "Works" means that the kernel
