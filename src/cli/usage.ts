@@ -21,7 +21,8 @@ A BACKEND is also the value of a container's BACKEND_<port> variable:
   consul-service://HOST:8500/name   the healthy instances of Consul's catalog; ?tag=a,b &dc=eu &passing=false
   file:///etc/nuncio/redis          one endpoint a line, or JSON
   …?balance=leastconn&connect-timeout=500ms
-                                    options: balance=roundrobin|leastconn|random|first, connect-timeout=TIME, check=TIME
+                                    options: balance=roundrobin|leastconn|random|first, connect-timeout=TIME,
+                                    check=TIME, send-proxy=v1|v2
 
 Example: one ambassador, one caller
   docker run -d --name backends -v /var/run/docker.sock:/var/run/docker.sock --cap-add NET_ADMIN nuncio --omnimode

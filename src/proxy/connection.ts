@@ -5,6 +5,7 @@ import type { Logger } from '../core/log.ts';
 import { dial } from './dial.ts';
 import { type FindRouteOptions, findRoute } from './find-route.ts';
 import type { Pickers } from './pickers.ts';
+import { proxyHeader } from './proxy-header.ts';
 import { relay } from './relay.ts';
 
 /** Told of what each dial has shown. */
@@ -95,6 +96,11 @@ export async function serve(
   const done = options.pickers.begin(endpoint);
   socket.setKeepAlive(true, options.keepAliveMs);
   socket.off('error', ignore);
+  const { sendProxy } = backend.options;
+  if (sendProxy !== undefined) {
+    const from = { ip: callerIp, port: socket.remotePort ?? 0 };
+    upstream.write(proxyHeader(sendProxy, from, destination));
+  }
   const outcome = await relay(socket, upstream, { halfClosedMs: options.halfClosedMs, signal });
   done();
   options.logger.info('connection', {

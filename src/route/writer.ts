@@ -8,7 +8,7 @@ import {
 import type { Caller, CallerChange } from '../caller/caller.ts';
 import { isLoopbackOrLinkLocal, isUnspecified } from '../core/address.ts';
 import { canonicalSet, type Endpoint, endpointKey, sameSet } from '../core/endpoint.ts';
-import { AppError } from '../core/errors.ts';
+import type { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { fail, ok, type Result } from '../core/result.ts';
 import type { OnUpdate } from '../discovery/resolver.ts';
@@ -110,13 +110,11 @@ export class RouteWriter {
     for (const key of keys) this.#letGo(key);
   }
 
-  /** A source or an option that this build would ignore is refused: whoever wrote it counts on it. */
+  /** A source that this build has no resolver for is refused at once. */
   #usable(route: Result<Backend>): Result<Backend> {
     if (!route.ok) return route;
     const refusal = this.#options.sources.refusal(route.value.source);
-    if (refusal !== undefined) return fail(refusal);
-    if (route.value.options.sendProxy === undefined) return route;
-    return fail(new AppError('ERR_NOT_IN_BUILD', 'the option send-proxy is not in this build'));
+    return refusal === undefined ? route : fail(refusal);
   }
 
   #hold(backend: Backend): string {

@@ -6,6 +6,7 @@ import { describe, it } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { SocketAddress } from '../../../src/core/address.ts';
 import { endpointKey } from '../../../src/core/endpoint.ts';
+import { proxyHeader } from '../../../src/proxy/proxy-header.ts';
 import type { LogLine } from '../../support/recording-logger.ts';
 import { Bed, ending, readAll } from './bed.ts';
 
@@ -88,6 +89,21 @@ describe('the way of a connection', () => {
     await readAll(bed.call());
     assert.deepEqual(shown, [`${endpointKey(closed)} ECONNREFUSED`, `${endpointKey(alive)} ok`]);
   });
+
+  for (const version of ['v1', 'v2'] as const) {
+    it(`tells the endpoint who called before the first byte, by ${version} of the PROXY protocol`, async () => {
+      await using bed = await Bed.start({ backendOptions: { sendProxy: version } });
+      bed.setEndpoints([await bed.endpoint(echo)]);
+      const call = bed.call();
+      await once(call, 'connect');
+      const caller = { ip: '127.0.0.1', port: call.localPort ?? 0 };
+      call.end('hello');
+      const received = await readAll(call);
+      const header = proxyHeader(version, caller, { ip: '172.17.0.2', port: 6379 });
+      assert.equal(received.subarray(header.length).toString(), 'hello');
+      assert.equal((await bed.log.line(isConnection)).fields.bytesUp, 5);
+    });
+  }
 
   it('resets where every endpoint refuses, and says which and why', async () => {
     await using bed = await Bed.start();
