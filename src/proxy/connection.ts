@@ -91,6 +91,10 @@ export async function serve(
   }
 
   const { endpoint, socket: upstream } = dialled.value;
+  if (socket.destroyed) {
+    upstream.resetAndDestroy();
+    return refuse(caller, 'ECONNRESET', 'the caller has gone');
+  }
   const connectMs = performance.now() - dialBegun;
   options.health.succeeded(endpoint);
   const done = options.pickers.begin(endpoint);
