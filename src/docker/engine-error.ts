@@ -14,7 +14,7 @@ function advice(errno: string | undefined, address: EngineAddress): string | und
       return 'permission denied; run as root or as a member of the group that owns the socket';
     case 'ECONNREFUSED':
       return socket
-        ? 'nobody listens on the socket; is dockerd running?'
+        ? 'nobody listens on the socket; is dockerd running? (a container that mounts the socket itself keeps the old one when dockerd makes it anew: mount its folder)'
         : 'nobody listens there; is dockerd running?';
     case 'ENOTFOUND':
     case 'EAI_AGAIN':

@@ -15,9 +15,12 @@ export interface LiveFeedOptions {
   readonly logger: Logger;
   /** ms since 1970 */
   readonly now?: () => number;
-  /** Jitter of the reconnection, 0 <= random() < 1. */
-  readonly random?: () => number;
+  /** Delays between attempts to reconnect, ms. */
+  readonly backoff?: Pick<Backoff, 'next' | 'reset'>;
 }
+
+/** So many failures to reconnect, some 30 s of them, are more than a restart of the engine. */
+const longOutage = 10;
 
 /** A stream that lived this long was a success: the next reconnection begins with the short delay again. */
 const stableMs = 10_000;
@@ -31,7 +34,7 @@ export class LiveFeed implements ContainerFeed, Part {
   readonly #engine: Engine;
   readonly #logger: Logger;
   readonly #now: () => number;
-  readonly #backoff: Backoff;
+  readonly #backoff: Pick<Backoff, 'next' | 'reset'>;
   readonly #containers = new Map<string, Container>();
   readonly #listeners = new Set<(change: ContainerChange) => void>();
   readonly #inspections: Inspections;
@@ -45,8 +48,7 @@ export class LiveFeed implements ContainerFeed, Part {
     this.#engine = options.engine;
     this.#logger = options.logger;
     this.#now = options.now ?? Date.now;
-    const random = options.random === undefined ? {} : { random: options.random };
-    this.#backoff = new Backoff({ initialMs: 100, maxMs: 10_000, ...random });
+    this.#backoff = options.backoff ?? new Backoff({ initialMs: 100, maxMs: 10_000 });
     this.#inspections = new Inspections({
       inspect: (id, signal) => this.#inspect(id, signal),
       onAnswer: (id, container) => this.#take(id, container),
@@ -125,7 +127,7 @@ export class LiveFeed implements ContainerFeed, Part {
 
   /** @returns undefined where Nuncio stops */
   async #reconnect(signal: AbortSignal): Promise<EventStream | undefined> {
-    for (;;) {
+    for (let failures = 0; ; ) {
       await sleep(this.#backoff.next(), signal);
       if (signal.aborted) return undefined;
       try {
@@ -135,9 +137,10 @@ export class LiveFeed implements ContainerFeed, Part {
         );
         return stream;
       } catch (thrown) {
-        // The loss itself has been logged; that it goes on is no news.
+        // The loss itself has been logged; that it goes on is news once, when it will not mend by itself.
         if (!(thrown instanceof AppError)) throw thrown;
-        this.#logger.debug(thrown.message, { code: thrown.code });
+        const level = ++failures === longOutage ? 'warn' : 'debug';
+        this.#logger[level](thrown.message, { code: thrown.code });
       }
     }
   }

@@ -204,6 +204,21 @@ test('a cut stream keeps the snapshot; after the reconnection exactly the differ
   assert.equal(t.log.at('info').length, 1);
 });
 
+test('an outage that lasts is told once more, with what may be wrong', async () => {
+  await using engine = await FakeEngine.listen();
+  const log = new RecordingLogger();
+  const backoff = { next: () => 1, reset() {} };
+  const feed = new LiveFeed({ engine: connectEngine({ host: engine.host }), logger: log, backoff });
+  await feed.start();
+  await engine.close();
+  await log.line(({ level, message }) => level === 'warn' && /there is no socket; mount it/.test(message));
+  await log.line(({ level }) => level === 'debug');
+  await engine.listen();
+  await log.line(({ level, message }) => level === 'info' && /following again/.test(message));
+  assert.equal(log.at('warn').length, 2, log.at('warn').join('\n'));
+  await feed.stop();
+});
+
 test('a stream that cannot be read is given up and opened again', async () => {
   await using t = await setUp();
   await t.feed.start();
