@@ -98,7 +98,7 @@ test('wrong usage ends with 2, and names every mistake', async () => {
   assert.match(nothing.stderr, /nothing to do/);
   const descriptor = await nuncio(['redis-1:six']);
   assert.equal(descriptor.code, 2);
-  assert.match(descriptor.stderr, /"redis-1:six", column 9: expected a port/);
+  assert.match(descriptor.stderr, /column 9: expected a port .*\nnuncio: {3}redis-1:six\nnuncio: {11}\^\n/);
 });
 
 /** What a failed start says: its one line on standard error. */
