@@ -26,7 +26,14 @@ consul_ready() {
   die "none of this machine's apt sources has consul in the suite $CONSUL_SUITE; set NUNCIO_CONSUL to a consul binary (1.8 or newer)"
 }
 
-consul_runs() { [ -x "$1" ] && timeout 20 "$1" version 2>>"$LOG_FILE" | grep -q '^Consul v'; }
+# Not by a pipe into grep -q, which ends at its first match: consul would at times be killed by the broken pipe.
+consul_runs() {
+  [ -x "$1" ] || return 1
+  case "$(timeout 20 "$1" version 2>>"$LOG_FILE")" in
+  'Consul v'*) return 0 ;;
+  *) return 1 ;;
+  esac
+}
 
 # The repositories that the machine's own apt sources name, of either form (.list, .sources); security updates last.
 apt_repositories() {
