@@ -57,7 +57,10 @@ test('without NET_ADMIN the log names the command that sets the rules; it does, 
   const [, ...advised] = advice.exec(message)?.[1]?.split(' ') ?? [];
   assert.ok(advised.length > 0, message);
   const setup = await runnable(advised, (note) => t.diagnostic(note));
-  assert.match(await docker.cli(setup), /^nat rules set by nft, IPv4 and IPv6: .*; proved by a connection to /);
+  assert.match(
+    await docker.cli(setup),
+    /^nat rules set by nft, IPv4 and IPv6: .*; proved by a connection to /,
+  );
   assert.equal(await nameOfRedis(docker, 'caller'), 'redis-1');
   const standing = await rulesOf('backends');
   assert.match(standing, /table inet nuncio/);
