@@ -117,11 +117,7 @@ export async function startForward(
   logger: Logger,
   parts: PartStack,
 ): Promise<void> {
-  const needsEngine = settings.backend.source.kind === 'docker';
-  const feed = needsEngine
-    ? await parts.begin(new LiveFeed({ engine: connectEngine(settings.engine), logger }))
-    : undefined;
-  const selfId = feed === undefined ? undefined : await findSelf(feed);
+  const { feed, selfId } = await startFeedFor(settings.backend, settings.engine, logger, parts);
   const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
   writer.forwardAll(settings.backend, settings.port);
   const proxy = await startProxy(settings, logger, parts, {
@@ -186,7 +182,23 @@ function describe(proxy: TcpProxy): string {
   return counters.active === 0 ? at : `${at}, ${counters.active} connection(s) open`;
 }
 
-export async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
+/**
+ * The container feed, and which container this is, for a backend that is found there; nothing for any other.
+ *
+ * @throws AppError ERR_DOCKER
+ */
+export async function startFeedFor(
+  backend: Backend,
+  engine: EngineOptions,
+  logger: Logger,
+  parts: PartStack,
+): Promise<{ feed?: ContainerFeed; selfId?: string | undefined }> {
+  if (backend.source.kind !== 'docker') return {};
+  const feed = await parts.begin(new LiveFeed({ engine: connectEngine(engine), logger }));
+  return { feed, selfId: await findSelf(feed) };
+}
+
+async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   return selfContainerId({ mountinfo, hostname: hostname(), ids: feed.containers.keys() });
 }

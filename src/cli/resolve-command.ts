@@ -1,11 +1,9 @@
-import { findSelf } from '../ambassador.ts';
+import { startFeedFor } from '../ambassador.ts';
 import { sourceKey } from '../backend/backend.ts';
 import { endpointKey } from '../core/endpoint.ts';
 import type { Logger } from '../core/log.ts';
 import { PartStack } from '../core/part.ts';
 import { startDiscovery } from '../discovery/start.ts';
-import { connectEngine } from '../docker/engine.ts';
-import { LiveFeed } from '../docker/live-feed.ts';
 import { connectOnce } from '../health/connect-once.ts';
 import type { ResolveSettings } from './command.ts';
 import { resolve } from './resolve.ts';
@@ -24,11 +22,7 @@ export async function runResolve(
   const { backend, isWatching } = settings;
   const parts = new PartStack();
   try {
-    const needsEngine = backend.source.kind === 'docker';
-    const feed = needsEngine
-      ? await parts.begin(new LiveFeed({ engine: connectEngine(settings.engine), logger }))
-      : undefined;
-    const selfId = feed === undefined ? undefined : await findSelf(feed);
+    const { feed, selfId } = await startFeedFor(backend, settings.engine, logger, parts);
     const options = { logger, parts, feed, selfId, isReadOnly: true };
     const { sources, store } = await startDiscovery(settings.discovery, options);
     const since = store?.get(sourceKey(backend.source))?.since ?? {};
