@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { command } from './command.ts';
 import type { Engine } from './engine.ts';
 
-/** The image under test, as scripts/image builds it. It has Node, for callers that are written in it (`entrypoint`). */
-export const ambassadorImage = 'nuncio:latest';
+/** The image under test, as scripts/image builds it (under the name in NUNCIO_IMAGE, where that is set). It has Node, for callers that are written in it (`entrypoint`). */
+export const ambassadorImage = process.env.NUNCIO_IMAGE ?? 'nuncio:latest';
 
 /** busybox with all its applets, redis-server and redis-cli, as scripts/test makes it by scripts/small-image. */
 export const testImage = 'nuncio-test:latest';
