@@ -55,10 +55,21 @@ export interface OmniSettings extends ProxySettings {
   readonly services?: ServiceDiscovery | undefined;
   /** The only registry servers that containers' descriptors may name, as `host:port`; absent: any. */
   readonly registries?: ReadonlySet<string> | undefined;
+  /** How the names of the callers' variables begin; absent: `BACKEND_`. */
+  readonly variablePrefix?: string;
 }
 
 export interface ForwardSettings extends ProxySettings {
-  readonly backend: Backend;
+  /** By the port that is listened on; `port` is the first of them. */
+  readonly backends: ReadonlyMap<number, Backend>;
+}
+
+export interface ServicesSettings extends ProxySettings {
+  /** By the port that is dialled, whatever the address. */
+  readonly backends: ReadonlyMap<number, Backend>;
+  readonly rules: RuleSettings;
+  /** False leaves the rules to the operator. */
+  readonly manageRules: boolean;
 }
 
 /**
@@ -75,12 +86,14 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
 
   const selfId = await findSelf(feed);
   const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
-  const { allowLocalTargets, registries, services } = settings;
+  const { allowLocalTargets, registries, services, variablePrefix } = settings;
   const discovery =
     services === undefined
       ? undefined
       : (service: string, tags: readonly string[]) => ok(serviceBackend(services, service, tags));
-  const callers = await parts.begin(new Callers({ feed, logger, allowLocalTargets, registries, discovery }));
+  const callers = await parts.begin(
+    new Callers({ feed, logger, allowLocalTargets, registries, discovery, variablePrefix }),
+  );
   callers.subscribe((change) => writer.applyCaller(change));
   const lookup = new FeedLookup({ callers, feed, logger });
   parts.defer(() => lookup.stop());
@@ -108,7 +121,7 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
 }
 
 /**
- * The mode of one backend: every connection to the port goes there.
+ * The mode of one backend a port: every connection to a port goes to its backend.
  *
  * @throws AppError ERR_NOT_IN_BUILD, ERR_DOCKER, ERR_CANNOT_START; what has started by then is on the stack
  */
@@ -117,17 +130,53 @@ export async function startForward(
   logger: Logger,
   parts: PartStack,
 ): Promise<void> {
-  const { feed, selfId } = await startFeedFor(settings.backend, settings.engine, logger, parts);
-  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
-  writer.forwardAll(settings.backend, settings.port);
-  const proxy = await startProxy(settings, logger, parts, {
-    routes: table,
-    health,
-    awaitCaller: async () => false,
-    isProbe: () => false,
-    readDestination: ownDestination,
-  });
+  const { backends } = settings;
+  const { table, health } = await startForwardRoutes(settings, backends, logger, parts);
+  const proxies: TcpProxy[] = [];
+  for (const port of backends.keys()) {
+    const options = { routes: table, health, ...noCallers, readDestination: ownDestination };
+    proxies.push(await startProxy({ ...settings, port }, logger, parts, options));
+  }
+  await startHealth(settings, logger, parts, () => proxies.map(describe).join('; '));
+}
+
+/**
+ * The mode of embassy's static provider: one port for everyone, and the port that was dialled says which backend.
+ *
+ * @throws AppError as `startForward`, and ERR_RULES
+ */
+export async function startServices(
+  settings: ServicesSettings,
+  logger: Logger,
+  parts: PartStack,
+): Promise<void> {
+  const readDestination = redirectedDestination(await loadLibc());
+  const { table, health } = await startForwardRoutes(settings, settings.backends, logger, parts);
+  const own = await parts.begin(new OwnAddresses(logger));
+  // Where the rules are the operator's, a connection from here is no probe but a program in this very container.
+  const isProbe = (ip: string) => settings.manageRules && own.has(ip);
+  const options = { routes: table, health, ...noCallers, isProbe, readDestination };
+  const proxy = await startProxy(settings, logger, parts, options);
+  if (settings.manageRules) {
+    await beginRules(settings.rules, { manageRules: true, selfName: undefined, logger, parts });
+  } else logger.info('no rules are set: --redirect or --dnat sets them, or your own lead to this port');
+  parts.defer((deadlineMs) => proxy.stop(deadlineMs));
   await startHealth(settings, logger, parts, () => describe(proxy));
+}
+
+const noCallers = { awaitCaller: async () => false, isProbe: () => false };
+
+/** What every forward that knows no callers has. */
+async function startForwardRoutes(
+  settings: ProxySettings,
+  backends: ReadonlyMap<number, Backend>,
+  logger: Logger,
+  parts: PartStack,
+): Promise<{ table: RouteTable; health: EndpointHealth }> {
+  const { feed, selfId } = await startFeedFor([...backends.values()], settings.engine, logger, parts);
+  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
+  writer.forwardAll(backends);
+  return { table, health };
 }
 
 /** Discovery, health, the table, and the one that writes it. */
@@ -183,17 +232,17 @@ function describe(proxy: TcpProxy): string {
 }
 
 /**
- * The container feed, and which container this is, for a backend that is found there; nothing for any other.
+ * The container feed, and which container this is, where a backend is found there; nothing for any other.
  *
  * @throws AppError ERR_DOCKER
  */
 export async function startFeedFor(
-  backend: Backend,
+  backends: readonly Backend[],
   engine: EngineOptions,
   logger: Logger,
   parts: PartStack,
 ): Promise<{ feed?: ContainerFeed; selfId?: string | undefined }> {
-  if (backend.source.kind !== 'docker') return {};
+  if (backends.every(({ source }) => source.kind !== 'docker')) return {};
   const feed = await parts.begin(new LiveFeed({ engine: connectEngine(engine), logger }));
   return { feed, selfId: await findSelf(feed) };
 }

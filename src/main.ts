@@ -1,38 +1,45 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 /** Arguments in, exit code out: 0 stopped as asked, 1 it cannot run, 2 wrong usage. The one file that ends the process. */
-import { startForward, startOmni } from './ambassador.ts';
+import { startForward, startOmni, startServices } from './ambassador.ts';
 import type { Command } from './cli/command.ts';
 import { health } from './cli/health.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
-import { parseCommand } from './cli/parse-command.ts';
+import { type CommandLine, parseCommand } from './cli/parse-command.ts';
 import { runResolve } from './cli/resolve-command.ts';
 import { cleanupRules, setupRules } from './cli/rules.ts';
 import { runUntilStopped } from './cli/run.ts';
 import { usage } from './cli/usage.ts';
 import { version } from './cli/version.ts';
 import type { Logger } from './core/log.ts';
+import type { PartStack } from './core/part.ts';
 
-type Running = Extract<Command, { kind: 'omni' | 'forward' }>;
+type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' }>;
 
-async function runAmbassador(command: Running): Promise<void> {
+const modeNames = { omni: 'omni mode', forward: 'static forward', services: 'static services' } as const;
+
+function start(command: Running, logger: Logger, parts: PartStack): Promise<void> {
+  switch (command.kind) {
+    case 'omni':
+      return startOmni(command.settings, logger, parts);
+    case 'forward':
+      return startForward(command.settings, logger, parts);
+    case 'services':
+      return startServices(command.settings, logger, parts);
+  }
+}
+
+async function runAmbassador(command: Running, notices: readonly string[]): Promise<void> {
   const logger = makeLogger(command.run.logLevel);
   surviveFaults(logger);
-  logger.info(
-    `nuncio ${await version()}, ${command.kind === 'omni' ? 'omni mode' : 'static forward'}, pid ${process.pid}`,
-  );
-  await runUntilStopped(
-    (parts) =>
-      command.kind === 'omni'
-        ? startOmni(command.settings, logger, parts)
-        : startForward(command.settings, logger, parts),
-    {
-      drainMs: command.run.drainMs,
-      logger,
-      onSignal: (listener) => {
-        for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, listener);
-      },
+  logger.info(`nuncio ${await version()}, ${modeNames[command.kind]}, pid ${process.pid}`);
+  for (const notice of notices) logger.warn(notice);
+  await runUntilStopped((parts) => start(command, logger, parts), {
+    drainMs: command.run.drainMs,
+    logger,
+    onSignal: (listener) => {
+      for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, listener);
     },
-  );
+  });
   logger.info('stopped');
 }
 
@@ -46,7 +53,7 @@ function surviveFaults(logger: Logger): void {
   }
 }
 
-async function execute(command: Command): Promise<void> {
+async function execute({ command, notices }: CommandLine): Promise<void> {
   const print = (text: string) => console.log(text.trimEnd());
   switch (command.kind) {
     case 'help':
@@ -66,14 +73,15 @@ async function execute(command: Command): Promise<void> {
     }
     case 'omni':
     case 'forward':
-      return runAmbassador(command);
+    case 'services':
+      return runAmbassador(command, notices);
   }
 }
 
-const command = parseCommand(process.argv.slice(2), process.env);
-if (command.ok) {
+const line = parseCommand(process.argv.slice(2), process.env);
+if (line.ok) {
   try {
-    await execute(command.value);
+    await execute(line.value);
     process.exit(0);
   } catch (thrown) {
     console.error(failureLine(thrown));
@@ -81,7 +89,7 @@ if (command.ok) {
   }
 } else {
   console.error(
-    `nuncio: ${command.error.message.replaceAll('\n', '\nnuncio: ')}\nnuncio --help tells how it is used`,
+    `nuncio: ${line.error.message.replaceAll('\n', '\nnuncio: ')}\nnuncio --help tells how it is used`,
   );
   process.exit(2);
 }

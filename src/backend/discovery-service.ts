@@ -5,7 +5,12 @@ import { consulPort, etcdPort, scanned } from './parse.ts';
 /** Where embassy's services are found: `--discovery etcd://h1:p1,h2:p2[/prefix]` or `consul://h:p`. */
 export type Discovery =
   | { readonly kind: 'etcd'; readonly servers: readonly HostPort[]; readonly prefix: string }
-  | { readonly kind: 'consul'; readonly server: HostPort };
+  | {
+      readonly kind: 'consul';
+      readonly server: HostPort;
+      /** Only instances of the catalog whose checks pass: embassy's -filter. */
+      readonly passing: boolean;
+    };
 
 /**
  * Parses the value of `--discovery`.
@@ -24,7 +29,7 @@ export function parseDiscovery(text: string): Result<Discovery> {
     const server = scanner.hostPort(consulPort);
     scanner.accept('/');
     scanner.expectEnd('the end after the server');
-    return { kind: 'consul', server };
+    return { kind: 'consul', server, passing: true };
   });
 }
 
@@ -38,7 +43,7 @@ export function serviceBackend(discovery: Discovery, service: string, tags: read
     const path = isPath ? service : `${discovery.prefix}/${service}`;
     return { source: { kind: 'etcd', servers: discovery.servers, path, tags }, options: {} };
   }
-  const { server } = discovery;
+  const { server, passing } = discovery;
   if (isPath) return { source: { kind: 'consul', server, path: service, tags }, options: {} };
-  return { source: { kind: 'consul-service', server, name: service, tags, passing: true }, options: {} };
+  return { source: { kind: 'consul-service', server, name: service, tags, passing }, options: {} };
 }

@@ -143,6 +143,21 @@ export function parseServiceDescriptor(text: string): Result<ServiceRequest> {
   });
 }
 
+/**
+ * Parses embassy's list of services, `frontend_http;80,mysql[prod,master];3306`.
+ *
+ * @returns the error of the first service that is wrong, as `parseServiceDescriptor` tells it
+ */
+export function parseServiceList(text: string): Result<readonly ServiceRequest[]> {
+  const services: ServiceRequest[] = [];
+  for (const item of text.split(/(?<=;\s*\d+\s*),/)) {
+    const service = parseServiceDescriptor(item);
+    if (!service.ok) return service;
+    services.push(service.value);
+  }
+  return ok(services);
+}
+
 function scanTags(scanner: Scanner): string[] {
   const tags = scanner.list(() => {
     const start = scanner.position;

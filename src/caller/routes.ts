@@ -19,7 +19,11 @@ export interface RouteOptions {
   readonly registries?: ReadonlySet<string> | undefined;
   /** Where embassy's services are found (--discovery); absent = they are refused. */
   readonly discovery?: ((service: string, tags: readonly string[]) => Result<Backend>) | undefined;
+  /** How the names of the variables begin, in any case; absent = `BACKEND_`. */
+  readonly variablePrefix?: string | undefined;
 }
+
+const defaultPrefix = 'BACKEND_';
 
 export interface Routes {
   /** By dialled port; a definition that cannot be used is its port's error. */
@@ -119,13 +123,14 @@ function serviceDefinition(
 }
 
 function variableDefinition(name: string, value: string, where: string, options: RouteOptions): Definition {
-  const suffix = name.slice('BACKEND_'.length);
+  const prefix = options.variablePrefix ?? defaultPrefix;
+  const suffix = name.slice(prefix.length);
   const port = parsePort(suffix);
   if (value.includes(';')) return serviceDefinition(value, where, port, options);
   if (port !== undefined) return definition(port, value, where, options);
   const [code, why] = /^\d+$/.test(suffix)
     ? (['ERR_DESCRIPTOR_SYNTAX', `"${suffix}" is no port (1 to 65535)`] as const)
-    : (['ERR_NO_ROUTE', 'names no port (BACKEND_<port>=…), so it makes no route'] as const);
+    : (['ERR_NO_ROUTE', `names no port (${prefix}<port>=…), so it makes no route`] as const);
   return { kind: 'problem', error: new AppError(code, `${where}: ${why}`) };
 }
 
@@ -151,9 +156,10 @@ export function readRoutes(
   const problems: AppError[] = [];
   /** Which variable made a port's route. */
   const origins = new Map<number, string>();
+  const prefix = (options.variablePrefix ?? defaultPrefix).toUpperCase();
 
   for (const [name, value] of container.env) {
-    if (!/^BACKEND_./i.test(name)) continue;
+    if (name.length <= prefix.length || !name.toUpperCase().startsWith(prefix)) continue;
     const where = `container ${container.name}, ${name}`;
     const made = variableDefinition(name, value, where, options);
     if (made.kind === 'problem') {

@@ -1,4 +1,4 @@
-import type { ForwardSettings, OmniSettings } from '../ambassador.ts';
+import type { ForwardSettings, OmniSettings, ServicesSettings } from '../ambassador.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';
@@ -31,4 +31,5 @@ export type Command =
   | { readonly kind: 'cleanup-rules'; readonly logLevel: LogLevel }
   | { readonly kind: 'resolve'; readonly settings: ResolveSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
+  | { readonly kind: 'services'; readonly run: RunSettings; readonly settings: ServicesSettings }
   | { readonly kind: 'forward'; readonly run: RunSettings; readonly settings: ForwardSettings };

@@ -4,6 +4,8 @@ export interface Flag {
   readonly alias?: string;
   /** What stands for the value in the usage text; absent for a switch. */
   readonly value?: string;
+  /** Of a flag whose value may be left out: what that means. */
+  readonly bare?: string;
   /** Environment variable that gives the value where the flag does not. */
   readonly env?: string;
   readonly help: string;
@@ -39,6 +41,12 @@ export const flagGroups: readonly FlagGroup[] = [
         value: 'PORT',
         env: 'PORT',
         help: 'port of the proxy (default 10000; of a static forward, the port of its first backend)',
+      },
+      {
+        name: 'links',
+        value: '[NAME:PORT,…]',
+        bare: 'env',
+        help: "listen on every link's ports and forward each to its link: those of the link environment (X_PORT_6379_TCP), or the ones named here",
       },
       {
         name: 'connect-timeout',
@@ -127,6 +135,37 @@ export const flagGroups: readonly FlagGroup[] = [
       { name: 'etcd-cert', value: 'FILE', help: 'PEM: the certificate that nuncio shows to etcd' },
       { name: 'etcd-key', value: 'FILE', help: 'PEM: its key' },
       { name: 'etcd-keycert', value: 'FILE', help: 'PEM: certificate and key in one file' },
+    ],
+  },
+  {
+    title: 'As embassy',
+    flags: [
+      {
+        name: 'provider',
+        value: 'docker|static',
+        help: "whose services: each container's own variables (docker), or those of --services for everyone",
+      },
+      {
+        name: 'services',
+        value: 'NAME;PORT[,…]',
+        help: 'with --provider static: the services and the ports that lead to them',
+      },
+      {
+        name: 'redirect',
+        help: 'set the rules of this network namespace: whatever arrives goes to the proxy',
+      },
+      {
+        name: 'prefix',
+        value: 'TEXT',
+        help: "beginning of the variables' names (default BACKEND_)",
+      },
+      {
+        name: 'filter',
+        value: 'true|false',
+        bare: 'true',
+        help: 'only endpoints whose checks in Consul pass (default true)',
+      },
+      { name: 'verbosity', alias: 'v', value: 'N', help: "embassy's log level: 4 and more is debug" },
     ],
   },
   {

@@ -22,7 +22,7 @@ export async function runResolve(
   const { backend, isWatching } = settings;
   const parts = new PartStack();
   try {
-    const { feed, selfId } = await startFeedFor(backend, settings.engine, logger, parts);
+    const { feed, selfId } = await startFeedFor([backend], settings.engine, logger, parts);
     const options = { logger, parts, feed, selfId, isReadOnly: true };
     const { sources, store } = await startDiscovery(settings.discovery, options);
     const since = store?.get(sourceKey(backend.source))?.since ?? {};

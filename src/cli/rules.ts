@@ -3,6 +3,7 @@ import { commandRunner } from '../nat/command.ts';
 import { describeInstall, installRules, removeRules } from '../nat/install.ts';
 import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
 import { linuxSystem } from '../nat/system.ts';
+import { applyTracking } from '../nat/tracking.ts';
 
 /**
  * `nuncio --setup-iptables`: sets the rules in this network namespace and proves them.
@@ -11,6 +12,7 @@ import { linuxSystem } from '../nat/system.ts';
  * @throws AppError ERR_RULES
  */
 export async function setupRules(settings: RuleSettings, logger: Logger): Promise<string> {
+  if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
   const deps = { run: commandRunner(), system: linuxSystem(), logger };
   return describeInstall(await installRules(await ruleSetOf(settings), deps));
 }

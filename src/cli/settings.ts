@@ -3,9 +3,13 @@ import type { ProxySettings } from '../ambassador.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import type { RuleSettings } from '../nat/settings.ts';
+import type { TrackingSettings } from '../nat/tracking.ts';
 import { type LogLevel, logLevels, type RunSettings } from './command.ts';
 import { readDiscovery } from './discovery-settings.ts';
 import type { Values } from './values.ts';
+
+/** embassy's documents ran it with -v=3 throughout: that much was its ordinary log. */
+const debugVerbosity = 4;
 
 const defaultDockerHost = 'unix:///var/run/docker.sock';
 
@@ -18,7 +22,11 @@ export function readLogLevel(values: Values): LogLevel {
     const level = text.toLowerCase();
     return isLogLevel(level) ? level : undefined;
   };
-  return values.read('log-level', `one of ${logLevels.join(', ')}`, parse) ?? 'info';
+  const level = values.read('log-level', `one of ${logLevels.join(', ')}`, parse);
+  const verbosity = values.read('verbosity', 'a number', (text) =>
+    /^\d{1,3}$/.test(text) ? Number(text) : undefined,
+  );
+  return level ?? (verbosity !== undefined && verbosity >= debugVerbosity ? 'debug' : 'info');
 }
 
 export function readRun(values: Values): RunSettings {
@@ -48,13 +56,42 @@ export function readSettings(values: Values, port: number): ProxySettings {
   };
 }
 
-export function readRules(values: Values, proxyPort: number): RuleSettings {
+/** Whether the ambassador sets its rules itself. */
+export function readManageRules(values: Values): boolean {
+  return values.read('rules', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
+}
+
+/** @param isDnat also without the flag */
+export function readRules(values: Values, proxyPort: number, isDnat = values.has('dnat')): RuleSettings {
   const adminPort = values.port('admin-port');
+  const tracking = readTracking(values);
+  const common = {
+    proxyPort,
+    ...(adminPort === undefined ? {} : { adminPort }),
+    ...(Object.keys(tracking).length === 0 ? {} : { tracking }),
+  };
   const takePorts = values.list('take-ports', 'ports (1 to 65535) between commas', parsePort);
-  if (!values.has('dnat')) {
+  if (!isDnat) {
     if (takePorts.length > 0) values.problems.push('--take-ports: belongs to --dnat, which is not given');
-    return { proxyPort, ...(adminPort === undefined ? {} : { adminPort }) };
+    return common;
   }
   const proxyIps = values.list('proxy-ip', 'IP addresses between commas', canonicalIp);
-  return { proxyPort, dnat: { proxyIps, takePorts }, ...(adminPort === undefined ? {} : { adminPort }) };
+  return { ...common, dnat: { proxyIps, takePorts } };
+}
+
+/** embassy's variables for the kernel's connection tracking. */
+function readTracking({ env, problems }: Values): TrackingSettings {
+  const read = (name: string) => {
+    const text = env[name];
+    if (text === undefined || text === '') return undefined;
+    if (/^[1-9]\d{0,8}$/.test(text)) return Number(text);
+    problems.push(`${name} in the environment: expected a number, at least 1, found ${JSON.stringify(text)}`);
+    return undefined;
+  };
+  const maxConnections = read('IPTABLES_TRACK_MAX_CONNECTIONS');
+  const timeWaitSeconds = read('IPTABLES_TRACK_TIMEOUT');
+  return {
+    ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(timeWaitSeconds === undefined ? {} : { timeWaitSeconds }),
+  };
 }

@@ -5,6 +5,7 @@ const head = `nuncio leads the connections of containers to their backends.
 Usage:
   nuncio --omnimode [options]       one ambassador for every container of this host
   nuncio BACKEND [options]          forward one port to one backend
+  nuncio --links [NAME:PORT,…]      forward each port of the linked containers
   nuncio resolve BACKEND [--watch]  what a backend comes to from here: endpoints, health, weight, age
   nuncio --setup-iptables           set the rules for an ambassador that may not do it itself
   nuncio --cleanup-iptables         remove them
@@ -30,7 +31,7 @@ Example: one ambassador, one caller
 
 TIME is a number with ms, s, m or h. Exit codes: 0 stopped as asked, 1 it cannot run, 2 wrong usage.
 Registries are spoken to with ETCD_USERNAME, ETCD_PASSWORD and the CONSUL_HTTP_* variables of Consul's own tools.
-ambassadord's command lines and environment (PORT, DOCKER_HOST, LOG_LEVEL, PROXY_IP) work as they stand.
+The command lines of ambassadord, connectable and embassy (-provider=docker -discovery=…) work as they stand.
 `;
 
 const column = 30;

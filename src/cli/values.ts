@@ -11,6 +11,8 @@ export class Values {
   readonly problems: string[] = [];
   /** What is wrong with the command line as a whole. */
   readonly shapeProblems: string[] = [];
+  /** What is accepted and has no effect. */
+  readonly notices: string[] = [];
   readonly #given: minimist.ParsedArgs;
   readonly env: Environment;
 
@@ -21,6 +23,12 @@ export class Values {
 
   has(name: string): boolean {
     return this.#given[name] === true;
+  }
+
+  /** Whether the command line itself names a flag, with a value or as a switch. */
+  isGiven(name: string): boolean {
+    const given: unknown = this.#given[name];
+    return given !== undefined && given !== false;
   }
 
   text(name: string): { readonly value: string; readonly where: string } | undefined {

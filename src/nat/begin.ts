@@ -5,6 +5,7 @@ import { describeInstall, findRules } from './install.ts';
 import { RuleKeeper } from './keeper.ts';
 import { type RuleSettings, ruleSetOf } from './settings.ts';
 import { linuxSystem } from './system.ts';
+import { applyTracking } from './tracking.ts';
 
 export interface BeginRulesOptions {
   /** False leaves the rules to `--setup-iptables`. */
@@ -26,6 +27,7 @@ export async function beginRules(settings: RuleSettings, options: BeginRulesOpti
   const rules = await ruleSetOf(settings);
   const system = linuxSystem();
   if (manageRules && system.canManageRules()) {
+    if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
     const keeper = await parts.begin(new RuleKeeper({ rules, run: commandRunner(), system, logger }));
     if (keeper.report !== undefined) logger.info(describeInstall(keeper.report));
     return;

@@ -1,6 +1,7 @@
 import { AppError } from '../core/errors.ts';
 import type { RuleSet } from './rules.ts';
 import { bridgeAddresses } from './system.ts';
+import type { TrackingSettings } from './tracking.ts';
 
 /** Which connections an operator wants the rules to bring to the proxy. */
 export interface RuleSettings {
@@ -12,6 +13,8 @@ export interface RuleSettings {
     readonly proxyIps: readonly string[];
     readonly takePorts: readonly number[];
   };
+  /** Absent: connection tracking stays as the kernel has it. */
+  readonly tracking?: TrackingSettings;
 }
 
 /**

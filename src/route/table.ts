@@ -56,10 +56,8 @@ export type RouteLookup =
     }
   | { readonly kind: 'unknown-caller' };
 
-/** A caller entry with this id answers for every address and every port that has no entry of its own (static forward). */
+/** A caller entry with this id answers for every address that has no entry of its own (static forward). */
 export const anyCaller = '*';
-/** In the routes of `anyCaller`: the target of every port. */
-export const anyPort = 0;
 
 /** What a data plane may do with the table. */
 export interface RouteReader {
@@ -82,7 +80,7 @@ export class RouteTable implements RouteReader {
   find(callerIp: string, port: number): RouteLookup {
     const caller = this.#byAddress.get(callerIp) ?? this.#callers.get(anyCaller);
     if (caller === undefined) return { kind: 'unknown-caller' };
-    const target = caller.routes.get(port) ?? caller.routes.get(anyPort);
+    const target = caller.routes.get(port);
     if (target === undefined) {
       const reason = `no backend is named for port ${port} (set BACKEND_${port} on the container)`;
       return { kind: 'refused', caller, code: 'ERR_NO_ROUTE', reason };

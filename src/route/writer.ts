@@ -14,7 +14,7 @@ import { fail, ok, type Result } from '../core/result.ts';
 import type { OnUpdate } from '../discovery/resolver.ts';
 import { ejectedOf } from '../health/ejection.ts';
 import type { EndpointHealth } from '../health/endpoint-health.ts';
-import { anyCaller, anyPort, type BackendEntry, type RouteTable, type RouteTarget } from './table.ts';
+import { anyCaller, type BackendEntry, type RouteTable, type RouteTarget } from './table.ts';
 
 /** What the writer needs of discovery: one watch a source, however many follow it. */
 export interface SourceFollower {
@@ -65,15 +65,19 @@ export class RouteWriter {
   }
 
   /**
-   * Leads every caller and every port to one backend: the static forward.
+   * Leads every caller to the same backends: the static forward.
    *
-   * @param port what callers dial, for a backend that leaves its own port open
-   * @throws AppError ERR_NOT_IN_BUILD where the backend asks for what this build has not
+   * @param backends by the port that callers dial
+   * @throws AppError ERR_NOT_IN_BUILD where a backend asks for what this build has not
    */
-  forwardAll(backend: Backend, port: number): void {
-    const route = this.#usable(ok(withDialledPort(backend, port)));
-    if (!route.ok) throw route.error;
-    this.#setCaller({ id: anyCaller, name: 'any', addresses: [], routes: new Map([[anyPort, route]]) });
+  forwardAll(backends: ReadonlyMap<number, Backend>): void {
+    const routes = new Map<number, Result<Backend>>();
+    for (const [port, backend] of backends) {
+      const route = this.#usable(ok(withDialledPort(backend, port)));
+      if (!route.ok) throw route.error;
+      routes.set(port, route);
+    }
+    this.#setCaller({ id: anyCaller, name: 'any', addresses: [], routes });
   }
 
   /** Ends every watch and empties the table. */

@@ -177,3 +177,16 @@ test('only the registries that the operator allows, where he names them', () => 
   assert.equal(routes[5], 'redis:6379');
   assert.equal(read(env).routes[4], 'consul-service://stranger:8500/db');
 });
+
+test('variables may begin otherwise: embassy’s -prefix', () => {
+  const options = { ...strict, variablePrefix: 'Amb_' };
+  const { routes, problems } = read(
+    { AMB_80: 'web:8080', BACKEND_81: 'a:1', AMB_: 'x', AMB_X: 'a:1' },
+    {},
+    options,
+  );
+  assert.deepEqual(routes, { 80: 'web:8080' });
+  assert.deepEqual(problems, [
+    'ERR_NO_ROUTE container web-1, AMB_X: names no port (Amb_<port>=…), so it makes no route',
+  ]);
+});

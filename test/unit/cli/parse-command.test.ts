@@ -9,8 +9,14 @@ import { usage } from '../../../src/cli/usage.ts';
 function parsed<K extends Command['kind']>(kind: K, line: string, env: Record<string, string> = {}) {
   const result = parseCommand(line.split(' ').filter(Boolean), env);
   assert.ok(result.ok, result.ok ? '' : result.error.message);
-  assert.equal(result.value.kind, kind);
-  return result.value as Extract<Command, { kind: K }>;
+  assert.equal(result.value.command.kind, kind);
+  return result.value.command as Extract<Command, { kind: K }>;
+}
+
+function notices(argv: readonly string[], env: Record<string, string> = {}): readonly string[] {
+  const result = parseCommand(argv, env);
+  assert.ok(result.ok, result.ok ? '' : result.error.message);
+  return result.value.notices;
 }
 
 function problems(line: string, env: Record<string, string> = {}): string {
@@ -83,6 +89,125 @@ describe('static forward', () => {
 
   it('says where a descriptor is wrong', () => {
     assert.match(problems('redis-1:'), /column 9: expected a port .*\n {2}redis-1:\n {10}\^$/);
+  });
+});
+
+describe('links', () => {
+  const backends = (line: string, env: Record<string, string> = {}) =>
+    [...parsed('forward', line, env).settings.backends].map(([port, { source }]) => [
+      port,
+      source.kind === 'static' ? source.endpoints.map((e) => `${e.host}:${e.port}`).join() : source.kind,
+    ]);
+
+  it('are those of the link environment, by the names that Docker keeps up to date', () => {
+    const env = {
+      REDIS_NAME: '/amb/redis',
+      REDIS_PORT: 'tcp://172.17.0.2:6379',
+      REDIS_PORT_6379_TCP: 'tcp://172.17.0.2:6379',
+      REDIS_PORT_6379_TCP_ADDR: '172.17.0.2',
+      HTTP_PORT_8080_TCP: 'tcp://172.17.0.3:8080',
+      HTTP_PORT_53_UDP: 'udp://172.17.0.3:53',
+    };
+    assert.deepEqual(backends('--links', env), [
+      [6379, 'redis:6379'],
+      [8080, '172.17.0.3:8080'],
+    ]);
+    assert.equal(parsed('forward', '--links', env).settings.port, 6379);
+  });
+
+  it('of one port are one backend', () => {
+    const env = { A_PORT_80_TCP: 'tcp://172.17.0.2:80', B_PORT_80_TCP: 'tcp://172.17.0.3:80' };
+    assert.deepEqual(backends('--links', env), [[80, '172.17.0.2:80,172.17.0.3:80']]);
+  });
+
+  it('may be named where Docker sets no environment', () => {
+    for (const line of ['--links redis:6379,web-1:80,web-2:80', '-links=redis:6379,web-1:80,web-2:80']) {
+      assert.deepEqual(backends(line), [
+        [6379, 'redis:6379'],
+        [80, 'web-1:80,web-2:80'],
+      ]);
+    }
+  });
+
+  it('leave the flags behind them alone', () => {
+    const env = { A_PORT_80_TCP: 'tcp://172.17.0.2:80' };
+    const { run, settings } = parsed('forward', '--links --log-level debug', env);
+    assert.deepEqual([run.logLevel, settings.port], ['debug', 80]);
+  });
+});
+
+describe('embassy', () => {
+  const line =
+    '--dnat -provider=docker -v=3 -interface=eth0 -discovery=consul://HOST:8500 -docker unix:///d.sock -resync=60';
+
+  it('on the host itself, as its README has it', () => {
+    const { settings, run } = parsed('omni', line, { PROXY_IP: '172.17.42.1', PROXY_PORT: '9998' });
+    assert.equal(settings.port, 9998);
+    assert.deepEqual(settings.rules, { proxyPort: 9998, dnat: { proxyIps: ['172.17.42.1'], takePorts: [] } });
+    assert.deepEqual(
+      [settings.manageRules, run.logLevel, settings.engine.host],
+      [true, 'info', 'unix:///d.sock'],
+    );
+    const server = { host: 'host', port: 8500 };
+    assert.deepEqual(settings.services, { kind: 'consul', server, passing: true });
+  });
+
+  it('says what has no effect any more, and why', () => {
+    const argv = [...line.split(' '), '-logtostderr=true', '-vmodule', 'a=3'];
+    assert.deepEqual(
+      notices(argv, { INTERFACE: 'eth0' }).map((notice) => notice.split(' ')[0]),
+      ['--interface', '--resync', '--logtostderr', '--vmodule', 'INTERFACE'],
+    );
+    assert.match(notices(argv)[0] ?? '', /^--interface has no effect: the proxy listens on every address$/);
+    assert.deepEqual(notices(['--omnimode'], { INTERFACE: 'eth0' }), []);
+  });
+
+  it('as a container with links, and without rules of its own', () => {
+    const redirect = parsed('omni', '--redirect -provider=docker -discovery=etcd://H:4001').settings;
+    assert.deepEqual([redirect.rules, redirect.manageRules], [{ proxyPort: 9999 }, true]);
+    const bare = parsed('omni', '-interface docker0 -discovery etcd://HOST:2379 -v=0 -p=3232').settings;
+    assert.deepEqual([bare.port, bare.manageRules], [3232, false]);
+  });
+
+  it('without any argument, by DISCOVERY alone', () => {
+    const { settings } = parsed('omni', '', { DISCOVERY: 'etcd://HOST:4001' });
+    assert.deepEqual([settings.port, settings.manageRules], [9999, true]);
+    assert.deepEqual(settings.rules.dnat, { proxyIps: [], takePorts: [] });
+    assert.equal(settings.services?.kind, 'etcd');
+  });
+
+  it('with services from the command line', () => {
+    const { settings } = parsed(
+      'services',
+      '-discovery=consul://C:8500 -provider=static -filter=false -services=frontend_http;80,mysql[a,b];3306',
+    );
+    const sources = [...settings.backends].map(([port, { source }]) => [
+      port,
+      source.kind === 'consul-service' && [source.name, source.tags, source.passing],
+    ]);
+    assert.deepEqual(sources, [
+      [80, ['frontend_http', [], false]],
+      [3306, ['mysql', ['a', 'b'], false]],
+    ]);
+    assert.deepEqual([settings.port, settings.manageRules], [9999, false]);
+  });
+
+  it('reads its other flags', () => {
+    const { settings, run } = parsed('omni', '-provider docker -prefix AMB_ -v 4 --filter');
+    assert.equal(settings.variablePrefix, 'AMB_');
+    assert.equal(run.logLevel, 'debug');
+    assert.deepEqual(settings.services, {
+      kind: 'consul',
+      server: { host: '127.0.0.1', port: 8500 },
+      passing: true,
+    });
+  });
+
+  it('reads connection tracking, for every command that sets rules', () => {
+    const env = { IPTABLES_TRACK_MAX_CONNECTIONS: '65536', IPTABLES_TRACK_TIMEOUT: '30' };
+    const tracking = { maxConnections: 65_536, timeWaitSeconds: 30 };
+    assert.deepEqual(parsed('omni', '--redirect', env).settings.rules.tracking, tracking);
+    assert.deepEqual(parsed('setup-rules', '--setup-iptables', env).rules.tracking, tracking);
   });
 });
 
@@ -189,6 +314,27 @@ describe('what is wrong is said, all of it', () => {
     ['--omnimode --etcd-cacert /nowhere.pem', /--etcd-cacert: cannot read "\/nowhere.pem"/],
     ['--omnimode --discovery http://h', /--discovery, column 1: expected etcd:\/\/HOST:PORT or consul/],
     ['--omnimode --registries h', /--registries: expected servers as HOST:PORT/],
+    ['--links', /the environment has no link .* name them, as in --links redis:6379/],
+    ['--links redis', /--links: expected NAME:PORT between commas, found "redis"/],
+    ['--links redis:', /column 7: expected a port/],
+    ['--links redis:1 -p 2', /--port: the ports of --links are those of the links/],
+    ['--links=redis:1 web:2', /--links and "web:2": one at a time/],
+    ['-provder=docker', /-provder: no such flag; did you mean --provider\?/],
+    ['-provider=rancher', /--provider: expected docker or static, found "rancher"/],
+    ['-provider=static', /--provider static: which services\?/],
+    ['-provider=static -services=a;80,b', /--services "a;80,b": column 2: expected ";"/],
+    ['-provider=static -services=a;80,b;80', /port 80 leads to two services/],
+    ['-provider=docker -services=a;80', /--services: belongs to --provider static/],
+    ['--dnat --redirect', /--dnat and --redirect: one of them/],
+    ['--redirect -filter=perhaps', /--filter: expected true or false/],
+    ['--redirect -v=high', /--verbosity: expected a number/],
+    ['--redirect', /PROXY_PORT in the environment: expected a port/, { PROXY_PORT: 'x' }],
+    [
+      '--redirect',
+      /IPTABLES_TRACK_TIMEOUT in the environment: expected a number/,
+      { IPTABLES_TRACK_TIMEOUT: '-1' },
+    ],
+    ['-discovery=marathon://h:8080', /Marathon is no longer a source of endpoints/],
     ['--omnimode', /CONSUL_CACERT: cannot read/, { CONSUL_HTTP_SSL: 'true', CONSUL_CACERT: '/nowhere' }],
   ];
   for (const [line, expected, env] of cases) {

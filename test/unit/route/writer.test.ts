@@ -215,7 +215,7 @@ describe('RouteWriter', () => {
     assert.equal(route.kind === 'refused' && route.code, 'ERR_NOT_IN_BUILD');
     const backend = parseDescriptor('etcd://h/p');
     assert.ok(backend.ok);
-    assert.throws(() => writer.forwardAll(backend.value, 80), { code: 'ERR_NOT_IN_BUILD' });
+    assert.throws(() => writer.forwardAll(new Map([[80, backend.value]])), { code: 'ERR_NOT_IN_BUILD' });
   });
 
   it('marks endpoints that are down, half of a set at most, and none where all are', () => {
@@ -249,13 +249,14 @@ describe('RouteWriter', () => {
     assert.equal(health.listeners, 0);
   });
 
-  it('leads every address and port to one backend in the static forward', () => {
+  it('leads every address to the same backends in the static forward, by the port alone', () => {
     const { writer, sources, table } = setUp(true);
     const backend = parseDescriptor('docker://web');
     assert.ok(backend.ok);
-    writer.forwardAll(backend.value, 8080);
+    writer.forwardAll(new Map([[8080, backend.value]]));
     sources.tell('docker://web:8080', ok([redis]));
-    assert.deepEqual(endpointsOf(table.find('192.0.2.9', 12_345)), [redis]);
+    assert.deepEqual(endpointsOf(table.find('192.0.2.9', 8080)), [redis]);
+    assert.equal(table.find('192.0.2.9', 12_345).kind, 'refused');
   });
 
   it('ends every watch at stop and leaves an empty table', () => {

@@ -1,0 +1,21 @@
+import type { Command } from './command.ts';
+import { readRegistries, readServiceDiscovery } from './discovery-settings.ts';
+import { defaultPort } from './read-forward.ts';
+import { readManageRules, readRules, readRun, readSettings } from './settings.ts';
+import type { Values } from './values.ts';
+
+/** `nuncio --omnimode`. */
+export function readOmni(values: Values): Command {
+  const port = values.port('port') ?? defaultPort;
+  return {
+    kind: 'omni',
+    run: readRun(values),
+    settings: {
+      ...readSettings(values, port),
+      rules: readRules(values, port),
+      manageRules: readManageRules(values),
+      services: readServiceDiscovery(values),
+      registries: readRegistries(values),
+    },
+  };
+}
