@@ -27,11 +27,10 @@ import { EndpointHealth } from './health/endpoint-health.ts';
 import { beginRules } from './nat/begin.ts';
 import type { RuleSettings } from './nat/settings.ts';
 import { connectionLimit } from './proxy/connection-limit.ts';
-import { ownDestination, redirectedDestination } from './proxy/destination.ts';
-import { TcpProxy, type TcpProxyOptions } from './proxy/tcp-proxy.ts';
+import type { DataPlane, DataPlaneOptions } from './proxy/data-plane.ts';
+import { makeDataPlane } from './proxy/start.ts';
 import { RouteTable } from './route/table.ts';
 import { RouteWriter } from './route/writer.ts';
-import { loadLibc } from './sys/libc.ts';
 import { openFilesLimit } from './sys/limits.ts';
 import { OwnAddresses } from './sys/own-addresses.ts';
 
@@ -78,7 +77,6 @@ export interface ServicesSettings extends ProxySettings {
  * @throws AppError ERR_DOCKER, ERR_RULES, ERR_CANNOT_START; what has started by then is on the stack
  */
 export async function startOmni(settings: OmniSettings, logger: Logger, parts: PartStack): Promise<void> {
-  const readDestination = redirectedDestination(await loadLibc());
   const engine = connectEngine(settings.engine);
   const feed = await parts.begin(new LiveFeed({ engine, logger }));
   const version = await engine.engineVersion();
@@ -104,8 +102,8 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
     routes: table,
     health,
     awaitCaller: (ip) => lookup.resolve(ip),
-    isProbe: (ip) => own.has(ip),
-    readDestination,
+    own,
+    destination: 'redirected',
   });
   const selfName = feed.containers.get(selfId ?? '')?.name;
   await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
@@ -132,9 +130,9 @@ export async function startForward(
 ): Promise<void> {
   const { backends } = settings;
   const { table, health } = await startForwardRoutes(settings, backends, logger, parts);
-  const proxies: TcpProxy[] = [];
+  const proxies: DataPlane[] = [];
   for (const port of backends.keys()) {
-    const options = { routes: table, health, ...noCallers, readDestination: ownDestination };
+    const options = { routes: table, health, awaitCaller: noCaller, destination: 'own' as const };
     proxies.push(await startProxy({ ...settings, port }, logger, parts, options));
   }
   await startHealth(settings, logger, parts, () => proxies.map(describe).join('; '));
@@ -150,13 +148,16 @@ export async function startServices(
   logger: Logger,
   parts: PartStack,
 ): Promise<void> {
-  const readDestination = redirectedDestination(await loadLibc());
   const { table, health } = await startForwardRoutes(settings, settings.backends, logger, parts);
   const own = await parts.begin(new OwnAddresses(logger));
   // Where the rules are the operator's, a connection from here is no probe but a program in this very container.
-  const isProbe = (ip: string) => settings.manageRules && own.has(ip);
-  const options = { routes: table, health, ...noCallers, isProbe, readDestination };
-  const proxy = await startProxy(settings, logger, parts, options);
+  const proxy = await startProxy(settings, logger, parts, {
+    routes: table,
+    health,
+    awaitCaller: noCaller,
+    own: settings.manageRules ? own : undefined,
+    destination: 'redirected',
+  });
   if (settings.manageRules) {
     await beginRules(settings.rules, { manageRules: true, selfName: undefined, logger, parts });
   } else logger.info('no rules are set: --redirect or --dnat sets them, or your own lead to this port');
@@ -164,7 +165,7 @@ export async function startServices(
   await startHealth(settings, logger, parts, () => describe(proxy));
 }
 
-const noCallers = { awaitCaller: async () => false, isProbe: () => false };
+const noCaller = async () => false;
 
 /** What every forward that knows no callers has. */
 async function startForwardRoutes(
@@ -201,14 +202,14 @@ async function startProxy(
   settings: ProxySettings,
   logger: Logger,
   parts: PartStack,
-  options: Pick<TcpProxyOptions, 'routes' | 'health' | 'awaitCaller' | 'isProbe' | 'readDestination'>,
-): Promise<TcpProxy> {
+  options: Pick<DataPlaneOptions, 'routes' | 'health' | 'awaitCaller' | 'own' | 'destination'>,
+): Promise<DataPlane> {
   const { port, connectTimeoutMs } = settings;
   const openFiles = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
   const { maxConnections, problem } = connectionLimit(openFiles, settings.maxConnections);
   if (problem !== undefined) logger.warn(problem, { code: 'ERR_LIMIT' });
   const limits = { connectTimeoutMs };
-  const proxy = new TcpProxy({ host: '::', port, maxConnections, logger, limits, ...options });
+  const proxy = await makeDataPlane({ host: '::', port, maxConnections, logger, limits, ...options });
   await parts.begin(proxy);
   logger.info(`${describe(proxy)}, at most ${maxConnections} connections`);
   return proxy;
@@ -224,7 +225,7 @@ async function startHealth(
   await parts.begin(new HealthSocket({ path: healthSocketPath(settings.port), report, logger }));
 }
 
-function describe(proxy: TcpProxy): string {
+function describe(proxy: DataPlane): string {
   const { address, counters } = proxy;
   const at =
     address === undefined ? 'not listening' : `listening on ${formatHostPort(address.ip, address.port)}`;

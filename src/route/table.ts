@@ -69,6 +69,8 @@ export interface RouteReader {
    * @returns ends the subscription
    */
   subscribe(listener: (change: RouteChange) => void): () => void;
+  /** The changes that make an empty table equal to this one: what a second reader begins with. */
+  snapshot(): RouteChange[];
 }
 
 export class RouteTable implements RouteReader {
@@ -132,7 +134,6 @@ export class RouteTable implements RouteReader {
     return () => this.#listeners.delete(listener);
   }
 
-  /** The changes that make an empty table equal to this one. */
   snapshot(): RouteChange[] {
     return [
       ...[...this.#backends.values()].map((backend) => ({ kind: 'backend' as const, backend })),

@@ -9,6 +9,7 @@ const refreshMs = 5000;
 export class OwnAddresses implements Part {
   readonly #logger: Logger;
   #addresses: ReadonlySet<string> = new Set(['127.0.0.1', '::1']);
+  readonly #listeners = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(logger: Logger) {
@@ -18,6 +19,19 @@ export class OwnAddresses implements Part {
   /** @param ip canonical */
   has(ip: string): boolean {
     return this.#addresses.has(ip);
+  }
+
+  get all(): ReadonlySet<string> {
+    return this.#addresses;
+  }
+
+  /**
+   * Tells of each change from now on.
+   * @returns ends the subscription
+   */
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   async start(): Promise<void> {
@@ -31,7 +45,10 @@ export class OwnAddresses implements Part {
 
   async #read(): Promise<void> {
     try {
-      this.#addresses = new Set(await localAddresses());
+      const addresses = new Set(await localAddresses());
+      if ([...addresses].join() === [...this.#addresses].join()) return;
+      this.#addresses = addresses;
+      for (const listener of [...this.#listeners]) listener();
     } catch (thrown) {
       this.#logger.warn(`own addresses cannot be read, the last ones stay: ${messageOf(thrown)}`);
     }

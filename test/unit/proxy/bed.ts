@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { BackendOptions } from '../../../src/backend/backend.ts';
 import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
-import { TcpProxy, type TcpProxyOptions } from '../../../src/proxy/tcp-proxy.ts';
+import { TcpProxy, type TcpProxyOptions } from '../../../src/proxy/portable/tcp-proxy.ts';
 import { RouteTable } from '../../../src/route/table.ts';
 import { RecordingLogger } from '../../support/recording-logger.ts';
 
@@ -39,7 +39,6 @@ export class Bed implements AsyncDisposable {
       routes: this.table,
       awaitCaller: async () => false,
       readDestination: () => ({ ip: '172.17.0.2', port: 6379 }),
-      isProbe: () => false,
       health: { failed() {}, succeeded() {} },
       maxConnections: 1000,
       logger: this.log,

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { canonicalIp } from '../../../src/core/address.ts';
-import { redirectedDestination } from '../../../src/proxy/destination.ts';
+import { redirectedDestination } from '../../../src/proxy/portable/destination.ts';
 import { loadLibc } from '../../../src/sys/libc.ts';
 import { openFilesLimit } from '../../../src/sys/limits.ts';
 import { readSockaddr } from '../../../src/sys/sockaddr.ts';

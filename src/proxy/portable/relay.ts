@@ -1,14 +1,7 @@
 import type { Socket } from 'node:net';
-import { codeOf } from '../core/errors.ts';
-
-/**
- * How a relayed connection ended.
- * closed: both sides said that they had nothing more to send
- * reset-by-caller, reset-by-endpoint: that side broke it off
- * half-closed-timeout: one side had ended, and the other was silent for too long
- * stopped: cut off when the ambassador ended
- */
-export type RelayEnd = 'closed' | 'reset-by-caller' | 'reset-by-endpoint' | 'half-closed-timeout' | 'stopped';
+import { codeOf } from '../../core/errors.ts';
+import type { RelayEnd } from '../relay-end.ts';
+import type { Tally } from '../traffic.ts';
 
 export interface RelayOutcome {
   /** Bytes from the caller to the endpoint. */
@@ -23,6 +16,8 @@ export interface RelayOutcome {
 export interface RelayOptions {
   /** How long a connection with one side ended may be silent, ms. */
   readonly halfClosedMs: number;
+  /** Bytes are added to it as they pass. */
+  readonly tally: Pick<Tally, 'bytesUp' | 'bytesDown'>;
   readonly signal: AbortSignal;
 }
 
@@ -53,8 +48,9 @@ export function relay(caller: Socket, endpoint: Socket, options: RelayOptions): 
       broken(endpoint, 'stopped');
     }
 
-    function copy(from: Socket, to: Socket, reset: RelayEnd): void {
+    function copy(from: Socket, to: Socket, reset: RelayEnd, bytes: 'bytesUp' | 'bytesDown'): void {
       from.on('data', (chunk: Buffer) => {
+        options.tally[bytes] += chunk.length;
         if (!to.write(chunk)) from.pause();
       });
       to.on('drain', () => from.resume());
@@ -77,8 +73,8 @@ export function relay(caller: Socket, endpoint: Socket, options: RelayOptions): 
       });
     }
 
-    copy(caller, endpoint, 'reset-by-caller');
-    copy(endpoint, caller, 'reset-by-endpoint');
+    copy(caller, endpoint, 'reset-by-caller', 'bytesUp');
+    copy(endpoint, caller, 'reset-by-endpoint', 'bytesDown');
     options.signal.addEventListener('abort', stop, { once: true });
     if (options.signal.aborted) stop();
     caller.resume();

@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
-import { canonicalIp, type SocketAddress } from '../core/address.ts';
-import { AppError } from '../core/errors.ts';
-import type { Libc } from '../sys/libc.ts';
-import { originalDestination } from '../sys/original-destination.ts';
+import { canonicalIp, type SocketAddress } from '../../core/address.ts';
+import { AppError } from '../../core/errors.ts';
+import type { Libc } from '../../sys/libc.ts';
+import { originalDestination } from '../../sys/original-destination.ts';
 
 /** Tells what a caller dialled. @throws AppError ERR_SYSCALL */
 export type ReadDestination = (socket: Socket) => SocketAddress;

@@ -1,8 +1,8 @@
 import { connect, type Socket } from 'node:net';
-import type { Picker } from '../balance/picker.ts';
-import { type Endpoint, endpointKey } from '../core/endpoint.ts';
-import { AppError, codeOf } from '../core/errors.ts';
-import { fail, ok, type Result } from '../core/result.ts';
+import type { Picker } from '../../balance/picker.ts';
+import { type Endpoint, endpointKey } from '../../core/endpoint.ts';
+import { AppError, codeOf } from '../../core/errors.ts';
+import { fail, ok, type Result } from '../../core/result.ts';
 
 export interface DialOptions {
   /** For one endpoint, ms. */

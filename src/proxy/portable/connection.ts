@@ -1,27 +1,20 @@
 import type { Socket } from 'node:net';
-import { formatHostPort, type SocketAddress } from '../core/address.ts';
-import { endpointKey } from '../core/endpoint.ts';
-import type { Logger } from '../core/log.ts';
+import { formatHostPort, type SocketAddress } from '../../core/address.ts';
+import { endpointKey } from '../../core/endpoint.ts';
+import type { Logger } from '../../core/log.ts';
+import type { DataPlaneLimits, DialReport } from '../data-plane.ts';
+import { type FindRouteOptions, findRoute } from '../find-route.ts';
+import type { Pickers } from '../pickers.ts';
+import { proxyHeader } from '../proxy-header.ts';
+import type { Traffic } from '../traffic.ts';
 import { dial } from './dial.ts';
-import { type FindRouteOptions, findRoute } from './find-route.ts';
-import type { Pickers } from './pickers.ts';
-import { proxyHeader } from './proxy-header.ts';
 import { relay } from './relay.ts';
 
-/** Told of what each dial has shown. */
-export interface DialReport {
-  failed(address: SocketAddress, code: string): void;
-  succeeded(address: SocketAddress): void;
-}
-
-export interface ConnectionOptions extends FindRouteOptions {
+export interface ConnectionOptions extends FindRouteOptions, DataPlaneLimits {
   readonly health: DialReport;
   readonly pickers: Pickers;
+  readonly traffic: Traffic;
   readonly logger: Logger;
-  readonly connectTimeoutMs: number;
-  readonly dialBudgetMs: number;
-  readonly keepAliveMs: number;
-  readonly halfClosedMs: number;
 }
 
 /** A connection as it was accepted: the socket is paused, and whoever serves it closes it. */
@@ -75,6 +68,7 @@ export async function serve(
     onFailure: (endpoint, code) => {
       options.health.failed(endpoint, code);
       const text = endpointKey(endpoint);
+      options.traffic.of(backend.key, text).failures++;
       options.logger.info(`endpoint ${text} of ${backend.text}: ${code}`, {
         caller,
         backend: backend.text,
@@ -98,6 +92,9 @@ export async function serve(
   const connectMs = performance.now() - dialBegun;
   options.health.succeeded(endpoint);
   const done = options.pickers.begin(endpoint);
+  const tally = options.traffic.of(backend.key, endpointKey(endpoint));
+  tally.connections++;
+  tally.active++;
   socket.setKeepAlive(true, options.keepAliveMs);
   socket.off('error', ignore);
   const { sendProxy } = backend.options;
@@ -105,7 +102,8 @@ export async function serve(
     const from = { ip: callerIp, port: socket.remotePort ?? 0 };
     upstream.write(proxyHeader(sendProxy, from, destination));
   }
-  const outcome = await relay(socket, upstream, { halfClosedMs: options.halfClosedMs, signal });
+  const outcome = await relay(socket, upstream, { halfClosedMs: options.halfClosedMs, tally, signal });
+  tally.active--;
   done();
   options.logger.info('connection', {
     caller,

@@ -1,10 +1,10 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SocketAddress } from '../core/address.ts';
-import { formatHostPort } from '../core/address.ts';
-import { Backoff } from '../core/backoff.ts';
-import { AppError, codeOf, messageOf } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
+import type { SocketAddress } from '../../core/address.ts';
+import { formatHostPort } from '../../core/address.ts';
+import { Backoff } from '../../core/backoff.ts';
+import { AppError, codeOf, messageOf } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
 
 export interface ListenerOptions {
   /** `::` listens for both families where IPv6 is there, and for IPv4 alone where it is not. */

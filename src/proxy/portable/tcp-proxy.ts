@@ -1,10 +1,8 @@
 /**
- * The proxy: the data plane that works for any caller with every feature. The way of a connection:
+ * The portable data plane, on Node's own sockets. The way of a connection:
  *
- *     listener.ts -> destination.ts -> find-route.ts -> pickers.ts -> dial.ts -> relay.ts
- *     accept         original dst      caller, route    endpoint      connect   bytes
- *
- * It reads the route table and nothing else.
+ *     listener.ts -> destination.ts -> ../find-route.ts -> ../pickers.ts -> dial.ts -> relay.ts
+ *     accept         original dst      caller, route       endpoint         connect    bytes
  *
  *     const proxy = new TcpProxy({ host: '::', port: 10_000, routes, awaitCaller, readDestination, … });
  *     await proxy.start();
@@ -12,54 +10,25 @@
  */
 import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
-import { canonicalIp, type SocketAddress } from '../core/address.ts';
-import { AppError, codeOf, messageOf } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
-import type { Part } from '../core/part.ts';
-import type { RouteReader } from '../route/table.ts';
-import { type ConnectionOptions, type DialReport, serve } from './connection.ts';
+import { canonicalIp, type SocketAddress } from '../../core/address.ts';
+import { AppError, codeOf, messageOf } from '../../core/errors.ts';
+import { type DataPlane, type DataPlaneOptions, defaultLimits, type ProxyCounters } from '../data-plane.ts';
+import { Pickers } from '../pickers.ts';
+import { type EndpointTraffic, Traffic } from '../traffic.ts';
+import { type ConnectionOptions, serve } from './connection.ts';
 import type { ReadDestination } from './destination.ts';
 import { Listener } from './listener.ts';
-import { Pickers } from './pickers.ts';
 
-export interface TcpProxyOptions {
-  readonly host: string;
-  /** 0 = any free port. */
-  readonly port: number;
-  readonly routes: RouteReader;
-  readonly awaitCaller: (ip: string) => Promise<boolean>;
+export interface TcpProxyOptions extends Omit<DataPlaneOptions, 'destination'> {
   readonly readDestination: ReadDestination;
-  /** Told of what each dial has shown. */
-  readonly health: DialReport;
-  /** Connections from these addresses are the ambassador's own probes: accepted, and closed. */
-  readonly isProbe: (ip: string) => boolean;
-  /** Connections at a time; one more is reset. */
-  readonly maxConnections: number;
-  readonly logger: Logger;
-  readonly limits?: Partial<typeof defaultLimits>;
 }
 
-const defaultLimits = {
-  connectTimeoutMs: 2000,
-  dialBudgetMs: 15_000,
-  keepAliveMs: 60_000,
-  /** Below conntrack's 60 s for close-wait. */
-  halfClosedMs: 50_000,
-  resolveWaitMs: 5000,
-};
-
-/** What the proxy has done since it started. */
-export interface ProxyCounters {
-  readonly active: number;
-  readonly served: number;
-  readonly refused: number;
-}
-
-export class TcpProxy implements Part {
+export class TcpProxy implements DataPlane {
   readonly #options: TcpProxyOptions;
   readonly #connection: ConnectionOptions;
   readonly #listener: Listener;
   readonly #pickers: Pickers;
+  readonly #traffic = new Traffic();
   readonly #cutOff = new AbortController();
   #active = 0;
   #served = 0;
@@ -83,17 +52,24 @@ export class TcpProxy implements Part {
       health,
       logger,
       pickers: this.#pickers,
+      traffic: this.#traffic,
     };
     this.#listener = new Listener({ host, port, logger, onConnection: (socket) => this.#accept(socket) });
   }
 
-  /** The bound address; undefined before `start`. */
+  readonly kind = 'portable relay';
+
   get address(): SocketAddress | undefined {
     return this.#address;
   }
 
   get counters(): ProxyCounters {
     return { active: this.#active, served: this.#served, refused: this.#refused };
+  }
+
+  traffic(): readonly EndpointTraffic[] {
+    this.#traffic.prune(this.#options.routes);
+    return this.#traffic.rows().map((row) => ({ ...row }));
   }
 
   /** @throws AppError ERR_CANNOT_START where the port cannot be listened on */
@@ -137,7 +113,7 @@ export class TcpProxy implements Part {
       socket.destroy();
       return;
     }
-    if (this.#options.isProbe(callerIp)) {
+    if (this.#options.own?.has(callerIp)) {
       socket.on('error', () => {});
       socket.destroy();
       return;
