@@ -6,6 +6,12 @@
 # Makes node_modules match the lock file.
 node_modules_ready() {
   need_packages node=nodejs npm=npm
+  if [ -L "$ROOT/node_modules" ]; then
+    # Another checkout's: npm ci would empty that one before it removes the link.
+    [ -x "$ROOT/node_modules/.bin/node" ] ||
+      die "node_modules is a link and has no .bin/node behind it: run npm ci where it leads, or remove the link"
+    return 0
+  fi
   local done_mark=$ROOT/node_modules/.package-lock.json # npm writes it last
   if [ -x "$ROOT/node_modules/.bin/node" ] && [ "$done_mark" -nt "$ROOT/package-lock.json" ]; then return 0; fi
   step 'installing the npm packages of the lock file'
