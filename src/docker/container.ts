@@ -14,6 +14,10 @@ export interface Container {
   readonly networks: readonly ContainerNetwork[];
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name or id. */
   readonly networkMode: string;
+  /** The id of its image, `sha256:…`; empty where the engine does not say. */
+  readonly image: string;
+  /** Its first process, as the engine's machine counts; 0 where the engine does not say. Another run has another one. */
+  readonly pid: number;
 }
 
 export type ContainerHealth = 'none' | 'starting' | 'healthy' | 'unhealthy';

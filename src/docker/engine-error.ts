@@ -39,6 +39,11 @@ export function isNotFound(thrown: unknown): boolean {
   return statusOf(thrown) === 404;
 }
 
+/** The same, or that the thing is being removed already (409, moby daemon/delete.go). */
+export function isGoneOrGoing(thrown: unknown): boolean {
+  return isNotFound(thrown) || statusOf(thrown) === 409;
+}
+
 /**
  * Wraps what a call to the engine threw: where, which call, what to do.
  *

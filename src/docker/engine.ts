@@ -1,6 +1,7 @@
 /**
- * The Docker engine: the four calls that Nuncio makes, each bounded in time, each failing with ERR_DOCKER and advice.
- * The container feed (live-feed.ts) is built on it; everything above reads the feed.
+ * The Docker engine: the calls that Nuncio makes, each bounded in time, each failing with ERR_DOCKER and advice.
+ * The container feed (live-feed.ts) is built on `Engine`, containers of our own (helper-container.ts) on `HelperEngine`;
+ * everything above reads the feed.
  *
  *     const engine = connectEngine({ host: process.env.DOCKER_HOST ?? '' });
  *     const feed = new LiveFeed({ engine, logger });
@@ -16,7 +17,7 @@ import Docker from 'dockerode';
 import { formatHostPort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { type EngineAddress, parseDockerHost } from './engine-address.ts';
-import { engineError, isNotFound } from './engine-error.ts';
+import { engineError, isGoneOrGoing, isNotFound } from './engine-error.ts';
 
 /** What the container feed needs of the engine. */
 export interface Engine {
@@ -30,6 +31,19 @@ export interface Engine {
   events(sinceMs: number, filters: EventFilters, signal?: AbortSignal): Promise<Readable>;
   /** `20.10.24 (API 1.41)` */
   engineVersion(signal?: AbortSignal): Promise<string>;
+}
+
+/** What containers of our own need of the engine. */
+export interface HelperEngine {
+  /** POST /containers/create. @param body as the API has it. @returns the container's id */
+  create(name: string, body: object, signal?: AbortSignal): Promise<string>;
+  /** What the container will write, in frames (stream-frames.ts), until its end; destroy it to end it. */
+  attach(id: string, signal?: AbortSignal): Promise<Readable>;
+  start(id: string, signal?: AbortSignal): Promise<void>;
+  /** Kills and removes; a container that is gone already, or on its way, is no error. */
+  remove(id: string, signal?: AbortSignal): Promise<void>;
+  /** All containers with a label, also those that do not run: the answer of GET /containers/json. */
+  listLabelled(label: string, signal?: AbortSignal): Promise<unknown>;
 }
 
 export type EventFilters = Readonly<Record<string, readonly string[]>>;
@@ -47,8 +61,27 @@ export interface EngineOptions {
 
 /** The calls as dockerode 5 has them; its published types know neither `agent` nor every `abortSignal`. */
 interface DockerodeCalls {
-  listContainers(options: { abortSignal: AbortSignal }): Promise<unknown>;
-  getContainer(id: string): { inspect(options: { abortSignal: AbortSignal }): Promise<unknown> };
+  listContainers(options: {
+    abortSignal: AbortSignal;
+    all?: boolean;
+    filters?: Readonly<Record<string, readonly string[]>>;
+  }): Promise<unknown>;
+  getContainer(id: string): {
+    inspect(options: { abortSignal: AbortSignal }): Promise<unknown>;
+    attach(options: {
+      abortSignal: AbortSignal;
+      stream: true;
+      stdout: true;
+      stderr: true;
+    }): Promise<Readable>;
+    start(options: { abortSignal: AbortSignal }): Promise<unknown>;
+    remove(options: { abortSignal: AbortSignal; force: true; v: true }): Promise<unknown>;
+  };
+  createContainer(options: {
+    abortSignal: AbortSignal;
+    _query: object;
+    _body: object;
+  }): Promise<{ id: string }>;
   getEvents(options: { abortSignal: AbortSignal; since: string; filters: EventFilters }): Promise<Readable>;
   version(options: { abortSignal: AbortSignal }): Promise<unknown>;
 }
@@ -57,7 +90,7 @@ interface DockerodeCalls {
  * @throws AppError ERR_USAGE: the host's text does not parse; ERR_DOCKER: the certificates cannot be read.
  *         Nothing is connected yet.
  */
-export function connectEngine(options: EngineOptions): Engine {
+export function connectEngine(options: EngineOptions): Engine & HelperEngine {
   const parsed = parseDockerHost(options.host, options.tlsVerify);
   if (!parsed.ok) throw parsed.error;
   return new DockerodeEngine(parsed.value, options.certPath ?? '', options.timeoutMs ?? 5_000);
@@ -90,7 +123,7 @@ function dockerodeOptions(address: EngineAddress, certPath: string): object {
   return { host: `https://${host}`, port: address.port, protocol: 'https', agent, ...certificates };
 }
 
-class DockerodeEngine implements Engine {
+class DockerodeEngine implements Engine, HelperEngine {
   readonly host: string;
   readonly #address: EngineAddress;
   readonly #docker: DockerodeCalls;
@@ -146,6 +179,43 @@ class DockerodeEngine implements Engine {
       throw new AppError('ERR_DOCKER', `docker engine at ${this.host}: no Docker engine answers there`);
     }
     return typeof ApiVersion === 'string' ? `${Version} (API ${ApiVersion})` : Version;
+  }
+
+  async create(name: string, body: object, signal?: AbortSignal): Promise<string> {
+    const call = `making the container ${name}`;
+    const { id } = await this.#bounded(call, signal, (abortSignal) =>
+      this.#docker.createContainer({ abortSignal, _query: { name }, _body: body }),
+    );
+    return id;
+  }
+
+  attach(id: string, signal?: AbortSignal): Promise<Readable> {
+    const options = { stream: true, stdout: true, stderr: true } as const;
+    return this.#bounded(`attaching to container ${id.slice(0, 12)}`, signal, (abortSignal) =>
+      this.#docker.getContainer(id).attach({ abortSignal, ...options }),
+    );
+  }
+
+  async start(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#bounded(`starting container ${id.slice(0, 12)}`, signal, (abortSignal) =>
+      this.#docker.getContainer(id).start({ abortSignal }),
+    );
+  }
+
+  async remove(id: string, signal?: AbortSignal): Promise<void> {
+    await this.#bounded(`removing container ${id.slice(0, 12)}`, signal, async (abortSignal) => {
+      try {
+        await this.#docker.getContainer(id).remove({ abortSignal, force: true, v: true });
+      } catch (thrown) {
+        if (!isGoneOrGoing(thrown)) throw thrown;
+      }
+    });
+  }
+
+  listLabelled(label: string, signal?: AbortSignal): Promise<unknown> {
+    return this.#bounded(`listing the containers with label ${label}`, signal, (abortSignal) =>
+      this.#docker.listContainers({ abortSignal, all: true, filters: { label: [label] } }),
+    );
   }
 
   /**

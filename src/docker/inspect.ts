@@ -98,6 +98,8 @@ export function readContainer(json: unknown): Result<Container | undefined> {
     labels: readLabels(config.Labels),
     networks: readNetworks(container.NetworkSettings),
     networkMode: readNetworkMode(container.HostConfig),
+    image: text(container.Image),
+    pid: typeof state.Pid === 'number' ? state.Pid : 0,
   });
 }
 

@@ -251,6 +251,8 @@ resolverContract('docker', async () => {
       labels: new Map([['com.docker.compose.service', 'web']]),
       networks: [{ id: 'n1', name: 'project', addresses: [`10.0.0.${n}`] }],
       networkMode: 'project',
+      image: 'sha256:web',
+      pid: 0,
     };
     containers.set(container.id, container);
     return container;

@@ -15,6 +15,8 @@ export function container(
     labels: new Map(),
     networks: addresses.length === 0 ? [] : [{ id: 'net-bridge', name: 'bridge', addresses }],
     networkMode: 'bridge',
+    image: 'sha256:web',
+    pid: 0,
     ...given,
   };
 }
