@@ -1,20 +1,23 @@
 import { readFileSync } from 'node:fs';
 
-/** linux/capability.h CAP_NET_ADMIN */
-const netAdminBit = 12n;
+/** linux/capability.h */
+const bits = { NET_ADMIN: 12n, SYS_ADMIN: 21n } as const;
+
+export type Capability = keyof typeof bits;
 
 /**
- * Whether a process with this status may set rules in its network namespace.
+ * Whether a process with this status has all of these capabilities in effect.
  *
  * @param procStatus text of /proc/PID/status
- * Source: capabilities(7) CAP_NET_ADMIN; proc(5) CapEff
+ * Source: capabilities(7); proc(5) CapEff
  */
-export function hasNetAdmin(procStatus: string): boolean {
+export function hasCapabilities(procStatus: string, wanted: readonly Capability[]): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(procStatus)?.[1];
-  return effective !== undefined && ((BigInt(`0x${effective}`) >> netAdminBit) & 1n) === 1n;
+  if (effective === undefined) return false;
+  return wanted.every((name) => ((BigInt(`0x${effective}`) >> bits[name]) & 1n) === 1n);
 }
 
 /** Whether this process may set rules: the ambassador without CAP_NET_ADMIN depends on somebody else's. */
 export function canManageRules(): boolean {
-  return hasNetAdmin(readFileSync('/proc/self/status', 'utf8'));
+  return hasCapabilities(readFileSync('/proc/self/status', 'utf8'), ['NET_ADMIN']);
 }
