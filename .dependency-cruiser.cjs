@@ -4,6 +4,7 @@ const floors = [
   ['main'],
   ['cli'],
   ['ambassador'],
+  ['localhost'],
   ['admin', 'proxy', 'nat'],
   ['route'],
   ['caller'],

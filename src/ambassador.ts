@@ -24,6 +24,7 @@ import { LiveFeed } from './docker/live-feed.ts';
 import { selfContainerId } from './docker/self.ts';
 import { connectOnce } from './health/connect-once.ts';
 import { EndpointHealth } from './health/endpoint-health.ts';
+import { beginLocalhost } from './localhost/begin.ts';
 import { beginRules } from './nat/begin.ts';
 import type { RuleSettings } from './nat/settings.ts';
 import { connectionLimit } from './proxy/connection-limit.ts';
@@ -50,6 +51,8 @@ export interface OmniSettings extends ProxySettings {
   readonly rules: RuleSettings;
   /** False leaves the rules to `--setup-iptables`. */
   readonly manageRules: boolean;
+  /** Whether `localhost:<port>` of containers with `connect.<port>` labels is led here. */
+  readonly leadsLocalhost: boolean;
   /** Where embassy's `service;port` is found; absent: such a port is refused. */
   readonly services?: ServiceDiscovery | undefined;
   /** The only registry servers that containers' descriptors may name, as `host:port`; absent: any. */
@@ -107,6 +110,9 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   });
   const selfName = feed.containers.get(selfId ?? '')?.name;
   await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
+  if (settings.leadsLocalhost) {
+    await beginLocalhost({ engine, feed, selfId, rules: settings.rules, logger, parts });
+  }
   // Drains before the rules go: the kernel ends the rewriting of packets, also of open connections, with a
   // namespace's last nat chain (nf_nat_unregister_fn). Nobody gets in meanwhile, because the port is closed.
   parts.defer((deadlineMs) => proxy.stop(deadlineMs));

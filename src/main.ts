@@ -3,6 +3,7 @@
 import { startForward, startOmni, startServices } from './ambassador.ts';
 import type { Command } from './cli/command.ts';
 import { health } from './cli/health.ts';
+import { runLocalhostTask } from './cli/localhost-rules.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
 import { type CommandLine, parseCommand } from './cli/parse-command.ts';
 import { runResolve } from './cli/resolve-command.ts';
@@ -66,6 +67,8 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
       return print(await setupRules(command.rules, makeLogger(command.logLevel)));
     case 'cleanup-rules':
       return print(await cleanupRules(makeLogger(command.logLevel)));
+    case 'localhost-rules':
+      return print(await runLocalhostTask(command.task));
     case 'resolve': {
       const stop = new AbortController();
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => stop.abort());

@@ -144,6 +144,15 @@ function labelDefinition(name: string, value: string, where: string, options: Ro
   return { kind: 'problem', error };
 }
 
+/** The ports that `connect.<port>` labels name, ascending; also those whose value cannot be used. */
+export function labelledPorts(labels: Container['labels']): readonly number[] {
+  const suffixes = [...labels.keys()].flatMap((name) =>
+    name.startsWith(labelPrefix) ? [name.slice(labelPrefix.length)] : [],
+  );
+  const ports = suffixes.map(parsePort).filter((port) => port !== undefined);
+  return [...new Set(ports)].sort((a, b) => a - b);
+}
+
 /**
  * The routes of a container, from `BACKEND_…` (compared without case; ambassadord's and embassy's forms) and from
  * `connect.<port>` labels (connectable's). The environment beats a label; of two variables for a port the first one wins.

@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import type { RuleSettings } from '../nat/settings.ts';
+import type { LocalhostTask } from './localhost-rules.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
 export type LogLevel = (typeof logLevels)[number];
@@ -29,6 +30,7 @@ export type Command =
   | { readonly kind: 'health'; readonly port?: number }
   | { readonly kind: 'setup-rules'; readonly rules: RuleSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'cleanup-rules'; readonly logLevel: LogLevel }
+  | { readonly kind: 'localhost-rules'; readonly task: LocalhostTask }
   | { readonly kind: 'resolve'; readonly settings: ResolveSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
   | { readonly kind: 'services'; readonly run: RunSettings; readonly settings: ServicesSettings }

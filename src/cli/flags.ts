@@ -99,6 +99,11 @@ export const flagGroups: readonly FlagGroup[] = [
         value: 'auto|off',
         help: 'with --omnimode: auto (default) sets the rules where NET_ADMIN allows it; off leaves them to --setup-iptables',
       },
+      {
+        name: 'localhost',
+        value: 'auto|off',
+        help: 'with --omnimode: auto (default) leads localhost:<port> of containers with connect.<port> labels here',
+      },
     ],
   },
   {

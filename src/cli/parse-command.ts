@@ -4,6 +4,7 @@ import { type Arguments, readArguments } from './arguments.ts';
 import type { Command } from './command.ts';
 import { isEmbassy, readEmbassy } from './read-embassy.ts';
 import { defaultPort, readForward, readLinkForwards } from './read-forward.ts';
+import { readLocalhostRules } from './read-localhost-rules.ts';
 import { readOmni } from './read-omni.ts';
 import { readResolve } from './read-resolve.ts';
 import { readLogLevel, readRules } from './settings.ts';
@@ -23,6 +24,7 @@ function readCommand({ values, positional }: Arguments, argc: number): Command |
   if (values.has('help')) return { kind: 'help' };
   if (values.has('version')) return { kind: 'version' };
   if (positional[0] === 'resolve') return readResolve(values, positional.slice(1));
+  if (positional[0] === 'localhost-rules') return readLocalhostRules(values, positional.slice(1));
   if (values.has('watch')) shapeProblems.push('--watch: belongs to resolve');
   const asked = modes.filter((name) => values.isGiven(name));
   const parts = [...asked.map((name) => `--${name}`), ...positional.map((text) => JSON.stringify(text))];

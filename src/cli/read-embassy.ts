@@ -5,7 +5,7 @@ import { parsePort } from '../core/address.ts';
 import type { Command } from './command.ts';
 import { readRegistries, readServiceDiscovery } from './discovery-settings.ts';
 import { variableNotices } from './obsolete.ts';
-import { readManageRules, readRules, readRun, readSettings } from './settings.ts';
+import { readLeadsLocalhost, readManageRules, readRules, readRun, readSettings } from './settings.ts';
 import type { Values } from './values.ts';
 
 /** embassy's own default, where it is not told otherwise. */
@@ -36,6 +36,7 @@ export function readEmbassy(values: Values, argc: number): Command | undefined {
   const services = readDiscovery(values);
   const rules = readRules(values, port, isDnat);
   const manageRules = readManageRules(values) && (isDnat || isRedirect);
+  const leadsLocalhost = readLeadsLocalhost(values);
   if (provider === 'static') {
     const backends = readServices(values, services);
     const trusted = { allowLocalTargets: true };
@@ -48,7 +49,7 @@ export function readEmbassy(values: Values, argc: number): Command | undefined {
   return {
     kind: 'omni',
     run,
-    settings: { ...settings, ...prefix, rules, manageRules, services, registries },
+    settings: { ...settings, ...prefix, rules, manageRules, leadsLocalhost, services, registries },
   };
 }
 

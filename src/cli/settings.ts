@@ -58,7 +58,16 @@ export function readSettings(values: Values, port: number): ProxySettings {
 
 /** Whether the ambassador sets its rules itself. */
 export function readManageRules(values: Values): boolean {
-  return values.read('rules', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
+  return readAuto(values, 'rules');
+}
+
+/** Whether `localhost:<port>` of containers with `connect.<port>` labels is led to the ambassador. */
+export function readLeadsLocalhost(values: Values): boolean {
+  return readAuto(values, 'localhost');
+}
+
+function readAuto(values: Values, name: string): boolean {
+  return values.read(name, 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
 }
 
 /** @param isDnat also without the flag */
