@@ -1,4 +1,6 @@
 import type { Logger } from '../core/log.ts';
+import { clearLead } from '../localhost/rules.ts';
+import { linuxNamespace } from '../localhost/system.ts';
 import { commandRunner } from '../nat/command.ts';
 import { describeInstall, installRules, removeRules } from '../nat/install.ts';
 import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
@@ -18,14 +20,14 @@ export async function setupRules(settings: RuleSettings, logger: Logger): Promis
 }
 
 /**
- * `nuncio --cleanup-iptables`: removes exactly our rules.
+ * `nuncio --cleanup-iptables`: removes exactly our rules, an ambassador's as well as a caller's for its localhost.
  *
  * @returns the line to print
  * @throws AppError ERR_RULES
  */
 export async function cleanupRules(logger: Logger): Promise<string> {
   const { removedFrom } = await removeRules({ run: commandRunner(), system: linuxSystem(), logger });
-  return removedFrom.length === 0
-    ? 'no rules of nuncio were here'
-    : `rules removed from ${removedFrom.join(' and ')}`;
+  const places: string[] = [...removedFrom];
+  if (await clearLead(undefined, await linuxNamespace())) places.push('localhost');
+  return places.length === 0 ? 'no rules of nuncio were here' : `rules removed from ${places.join(' and ')}`;
 }

@@ -50,7 +50,8 @@ export function planLead(
     );
   }
   if (networkMode.startsWith('container:')) {
-    return refused(`it shares the network of ${networkMode}: put the labels on that container`);
+    const owner = networkMode.slice('container:'.length).slice(0, 12);
+    return refused(`it shares the network of container ${owner}: put the labels on that one`);
   }
   if (networkMode === 'none') return refused('it has no network');
   const address = place.hostAddress ?? sharedAddress(container, self);

@@ -88,7 +88,9 @@ async function readStanding(system: NamespaceSystem): Promise<Standing | undefin
 async function readTable({ run }: NamespaceSystem): Promise<string> {
   const outcome = await run('nft', ['--numeric', 'list', 'table', ...nftTable.split(' ')]);
   if (outcome.kind === 'done') return outcome.stdout;
-  if (outcome.kind === 'failed' && outcome.reason.includes('No such file or directory')) return '';
+  const isAbsent = outcome.kind === 'failed' && outcome.reason.includes('No such file or directory');
+  // Without the program there was never a table of ours; setting one up says so.
+  if (isAbsent || outcome.kind === 'missing') return '';
   throw new AppError('ERR_RULES', outcome.reason);
 }
 

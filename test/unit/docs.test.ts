@@ -33,7 +33,7 @@ for (const document of documents) {
       const known = new Set(flags.map(({ name }) => name));
       // Those of docker and of the project's own scripts.
       const others = new Set(
-        'name cap-add restart stop-timeout link rm privileged net ulimit down quick'.split(' '),
+        'name cap-add restart stop-timeout link label pid rm privileged net ulimit down quick'.split(' '),
       );
       for (const [, name = ''] of text.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {
         assert.ok(known.has(name) || others.has(name), `--${name}`);

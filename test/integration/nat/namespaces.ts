@@ -13,7 +13,7 @@ let count = 0;
 
 /** The ambassador's own addresses, and those of the caller at the other end of the wire. */
 export const own = { 4: '10.213.0.1', 6: 'fd00:213::1' } as const;
-const peer = { 4: '10.213.0.2', 6: 'fd00:213::2' } as const;
+export const peer = { 4: '10.213.0.2', 6: 'fd00:213::2' } as const;
 
 export interface PuppetOptions {
   /** Only these programs are in its PATH. */
@@ -124,6 +124,12 @@ export class Namespaces {
   exec(program: string, args: readonly string[], input = ''): string {
     const all = ['netns', 'exec', this.#own, program, ...args];
     return execFileSync('ip', all, { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'] });
+  }
+
+  /** The same in the caller's namespace. */
+  execAtPeer(program: string, args: readonly string[]): string {
+    const all = ['netns', 'exec', this.#peer, program, ...args];
+    return execFileSync('ip', all, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   }
 
   nft(rules: string): void {

@@ -70,6 +70,23 @@ describe('omni mode', () => {
   it('leaves the rules to somebody else with --rules off', () => {
     assert.equal(parsed('omni', '--omnimode --rules off').settings.manageRules, false);
   });
+
+  it('leads localhost of labelled containers, unless --localhost says off', () => {
+    assert.equal(parsed('omni', '--omnimode').settings.leadsLocalhost, true);
+    assert.equal(parsed('omni', '--omnimode --localhost off').settings.leadsLocalhost, false);
+  });
+
+  it('reads what the ambassador runs in the network of a caller', () => {
+    const lead = { address: '172.17.0.2', ports: [80, 6379] };
+    const task = (line: string) => parsed('localhost-rules', `localhost-rules ${line}`).task;
+    assert.deepEqual(task('set 172.17.0.2 6379,80,6379'), { kind: 'set', lead });
+    assert.deepEqual(task('clear 172.17.0.2'), { kind: 'clear', address: '172.17.0.2' });
+    assert.deepEqual(task('clear'), { kind: 'clear' });
+    for (const line of ['', 'set', 'set 172.17.0.2', 'set fd00::1 80', 'set 1.2.3.4 80,x', 'clear x', 'go']) {
+      const wrong = parseCommand(['localhost-rules', ...line.split(' ')], {});
+      assert.ok(!wrong.ok && /expected "set IPV4 PORT/.test(wrong.error.message), line);
+    }
+  });
 });
 
 describe('static forward', () => {
