@@ -8,7 +8,8 @@ function answer(rest: object = {}): object {
   return {
     Id: id,
     Name: '/web-1',
-    State: { Running: true, Paused: false, Restarting: false, Dead: false },
+    Image: 'sha256:web',
+    State: { Running: true, Paused: false, Restarting: false, Dead: false, Pid: 4711 },
     Config: { Env: ['A=1'], Labels: { x: 'y' } },
     HostConfig: { NetworkMode: 'default' },
     NetworkSettings: {
@@ -34,6 +35,8 @@ test('an inspection becomes a container', () => {
     labels: new Map([['x', 'y']]),
     networks: [{ id: 'n1', name: 'bridge', addresses: ['172.17.0.2'] }],
     networkMode: 'bridge',
+    image: 'sha256:web',
+    pid: 4711,
   });
 });
 

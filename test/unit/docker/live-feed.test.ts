@@ -41,6 +41,8 @@ test('the stream is opened before the list is read, and the snapshot is there af
     labels: new Map(),
     networks: [{ id: 'net-bridge', name: 'bridge', addresses: ['10.0.0.1'] }],
     networkMode: 'bridge',
+    image: '',
+    pid: 0,
   });
   assert.equal(t.feed.containers.get(idOf(2))?.state, 'paused');
 });
