@@ -32,8 +32,13 @@ export interface AmbassadorOptions extends Omit<RunOptions, 'image'> {
   readonly netAdmin?: boolean;
 }
 
-/** Omni mode says this last but one when it starts; a static forward has only the listener's line. */
-const readyLines = { omni: /^nat rules (?:set|are)/, forward: /^listening on / };
+/** What an ambassador that has to do with rules says last but one when it starts; any other has only the listener's line. */
+const readyLines = { rules: /^nat rules (?:set|are)/, listener: /^listening on / };
+
+/** Whether a command line has to do with rules; none at all is embassy's image. */
+function hasRules(args: readonly string[]): boolean {
+  return args.length === 0 || ['--omnimode', '--dnat', '--redirect'].some((flag) => args.includes(flag));
+}
 
 export class Ambassador {
   readonly name: string;
@@ -55,7 +60,7 @@ export class Ambassador {
    */
   static async start(engine: Engine, options: AmbassadorOptions = {}): Promise<Ambassador> {
     const { socket = true, netAdmin = true, args = ['--omnimode'], name = 'backends', ...rest } = options;
-    const ready = args.includes('--omnimode') ? readyLines.omni : readyLines.forward;
+    const ready = hasRules(args) ? readyLines.rules : readyLines.listener;
     const ambassador = new Ambassador(engine, name, ready);
     await engine.docker.run({
       image: ambassadorImage,

@@ -4,84 +4,47 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { consulBinary } from '../integration/discovery/consul-agent.ts';
 import { Ambassador } from './ambassador.ts';
 import { caller, nameOfRedis, redis } from './containers.ts';
-import { Daemon } from './daemon.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, testImage } from './images.ts';
+import { Registries } from './registries.ts';
 import { until } from './until.ts';
 
 let engine: Engine;
-let folder: string;
-/** The engine's host as its containers see it. */
-let host: string;
-let etcd: Daemon;
-let consul: Daemon;
+let registries: Registries;
+/** Files that descriptors may name. */
+let files: string;
 
 const links = ['backends'];
 
-/** Starts a program on the engine's host. */
-function onHost(name: string, argv: readonly string[]): Promise<Daemon> {
-  const args = [`--net=/run/netns/${engine.namespace}`, ...argv];
-  return Daemon.spawn(name, 'nsenter', args, join(folder, `${name}.log`));
-}
-
-function startEtcd(): Promise<Daemon> {
-  const peer = 'http://127.0.0.1:2380';
-  return onHost('etcd', [
-    ...['etcd', '--name=one', `--data-dir=${join(folder, 'etcd')}`],
-    ...['--listen-client-urls=http://0.0.0.0:2379', `--advertise-client-urls=http://${host}:2379`],
-    ...[
-      `--listen-peer-urls=${peer}`,
-      `--initial-advertise-peer-urls=${peer}`,
-      `--initial-cluster=one=${peer}`,
-    ],
-  ]);
-}
-
-const etcdctl = (...args: readonly string[]) => engine.onHost(['env', 'ETCDCTL_API=3', 'etcdctl', ...args]);
-const consulCli = (...args: readonly string[]) => engine.onHost([consulBinary(), ...args]);
-
-async function answers(what: string, ask: () => Promise<string>): Promise<void> {
-  const look = () => ask().catch(() => undefined);
-  await until(what, async () => ((await look()) === undefined ? undefined : true), { withinMs: 20_000 });
-}
-
 before(async () => {
   engine = await Engine.start();
-  folder = await mkdtemp(join(tmpdir(), 'nce-registries-'));
+  files = await mkdtemp(join(tmpdir(), 'nce-files-'));
   await copyImages(engine, testImage, ambassadorImage);
-  const address = await engine.onHost(['ip', '-4', '-o', 'address', 'show', 'docker0']);
-  host = /inet ([\d.]+)/.exec(address)?.[1] ?? '';
-  etcd = await startEtcd();
-  consul = await onHost('consul', [consulBinary(), 'agent', '-dev', '-client=0.0.0.0', '-bind=127.0.0.1']);
-  await answers('etcd', () => etcdctl('get', 'x'));
-  await answers('consul', () => consulCli('kv', 'put', 'ready', 'yes'));
+  registries = await Registries.start(engine);
 });
 afterEach(() => engine.docker.clear());
 after(async () => {
-  await etcd?.stop('SIGKILL', 5000);
-  await consul?.stop('SIGKILL', 5000);
+  await registries?.close();
   await engine?.close();
-  if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+  if (files !== undefined) await rm(files, { recursive: true, force: true });
 });
 
 test('each container reaches what its own registry says: etcd, Consul, SRV, a file, a service of embassy', async () => {
   const { docker } = engine;
+  const { host } = registries;
   const names = ['of-etcd', 'of-kv', 'of-catalog', 'of-file'] as const;
   await Promise.all(names.map((name) => redis(docker, name)));
   const at = async (name: string) => `${(await docker.addresses(name)).ipv4}:6379`;
   const catalogIp = (await docker.addresses('of-catalog')).ipv4;
-  await etcdctl(
+  await registries.etcd(
     'put',
     '/services/redis/one',
     JSON.stringify({ host: (await at('of-etcd')).split(':')[0], port: 6379 }),
   );
-  await consulCli('kv', 'put', 'services/redis', await at('of-kv'));
-  await consulCli('services', 'register', '-name=redis', `-address=${catalogIp}`, '-port=6379');
-  const files = join(folder, 'files');
-  await engine.onHost(['mkdir', '-p', files]);
+  await registries.consul('kv', 'put', 'services/redis', await at('of-kv'));
+  await registries.consul('services', 'register', '-name=redis', `-address=${catalogIp}`, '-port=6379');
   await writeFile(join(files, 'redis'), `${await at('of-file')}\n`);
 
   await Ambassador.start(engine, {
@@ -112,9 +75,10 @@ test('each container reaches what its own registry says: etcd, Consul, SRV, a fi
 
 test('etcd moves a service, dies, and comes back: every call is served', async () => {
   const { docker } = engine;
+  const { host } = registries;
   await Promise.all(['first', 'second'].map((name) => redis(docker, name)));
   const at = async (name: string) => `${(await docker.addresses(name)).ipv4}:6379`;
-  await etcdctl('put', '/moving', await at('first'));
+  await registries.etcd('put', '/moving', await at('first'));
   const ambassador = await Ambassador.start(engine);
   await caller(docker, 'caller', { links, env: { BACKEND_6379: `etcd://${host}:2379/moving` } });
   const reaches = (name: string) =>
@@ -124,22 +88,22 @@ test('etcd moves a service, dies, and comes back: every call is served', async (
       return answer === name ? true : undefined;
     });
   await reaches('first');
-  await etcdctl('put', '/moving', await at('second'));
+  await registries.etcd('put', '/moving', await at('second'));
   await reaches('second');
-  await etcd.stop('SIGKILL', 5000);
+  await registries.killEtcd();
   await ambassador.line(/its last 1 endpoint\(s\) stay/);
   for (let call = 0; call < 5; call++) assert.equal(await nameOfRedis(docker, 'caller'), 'second');
-  etcd = await startEtcd();
-  await answers('etcd', () => etcdctl('put', '/moving', 'nobody:1'));
-  await etcdctl('put', '/moving', await at('first'));
+  await registries.startEtcd();
+  await registries.etcd('put', '/moving', await at('first'));
   await reaches('first');
 });
 
 test('resolve shows in the container what a descriptor comes to, and where a wrong one is wrong', async () => {
   const { docker } = engine;
+  const { host } = registries;
   await redis(docker, 'shown');
   const { ipv4 } = await docker.addresses('shown');
-  await etcdctl('put', '/shown', `${ipv4}:6379,${ipv4}:1`);
+  await registries.etcd('put', '/shown', `${ipv4}:6379,${ipv4}:1`);
   await Ambassador.start(engine);
   const shown = await docker.exec('backends', ['/start', 'resolve', `etcd://${host}:2379/shown`]);
   assert.equal(shown.code, 0, shown.stderr);

@@ -18,7 +18,8 @@ export async function canBePrivileged(): Promise<boolean> {
  * takes its place, and `tell` hears of it.
  */
 export async function runnable(argv: readonly string[], tell: (note: string) => void): Promise<string[]> {
-  if (!argv.includes('--privileged') || (await canBePrivileged())) return [...argv];
+  const isAsked = (word: string) => word === '--privileged' || word === '--privileged=true';
+  if (!argv.some(isAsked) || (await canBePrivileged())) return [...argv];
   tell('this machine lacks a capability itself: --cap-add NET_ADMIN is used in place of --privileged');
-  return argv.flatMap((word) => (word === '--privileged' ? ['--cap-add', 'NET_ADMIN'] : [word]));
+  return argv.flatMap((word) => (isAsked(word) ? ['--cap-add', 'NET_ADMIN'] : [word]));
 }
