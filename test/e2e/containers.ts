@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import type { Docker, RunOptions } from './docker.ts';
 import { ambassadorImage, testImage } from './images.ts';
+import { until } from './until.ts';
 
 type More = Omit<RunOptions, 'image' | 'name'>;
 
@@ -16,6 +17,26 @@ export async function redis(docker: Docker, name: string, more: More = {}): Prom
   const script = 'for i in $(seq 200); do redis-cli set name "$1" && exit; usleep 50000; done; exit 1';
   const { code } = await docker.exec(name, ['sh', '-c', script, 'sh', name]);
   assert.equal(code, 0, await docker.logs(name));
+}
+
+/** A web server that answers every request for `/` with its container's name; it answers when this returns. */
+export async function web(
+  docker: Docker,
+  name: string,
+  { port = 80, ...more }: More & { readonly port?: number } = {},
+): Promise<void> {
+  const script = `echo ${name} > /www/index.html; exec httpd -f -h /www -p ${port}`;
+  await docker.run({ image: testImage, name, args: ['sh', '-c', script], ...more });
+  await until(`${name} to listen on port ${port}`, async () => {
+    const { code } = await docker.exec(name, ['wget', '-qO-', `http://127.0.0.1:${port}/`]);
+    return code === 0 || undefined;
+  });
+}
+
+/** What a container gets from a web server, or what wget says where it gets nothing. */
+export async function page(docker: Docker, from: string, url: string): Promise<string> {
+  const { stdout, stderr } = await docker.exec(from, ['timeout', '10', 'wget', '-qO-', url]);
+  return stdout.trim() || stderr;
 }
 
 /** A container that does nothing by itself; `docker exec` makes it call. It has busybox and redis-cli. */

@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Ambassador } from './ambassador.ts';
 import { output } from './command.ts';
-import { caller, dialFrom, nameOfRedis, nodeCaller, redis } from './containers.ts';
+import { caller, dialFrom, nameOfRedis, nodeCaller, page, redis, web } from './containers.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, testImage } from './images.ts';
 import { runnable } from './privileged.ts';
-import { until } from './until.ts';
 
 let engine: Engine;
 
@@ -52,11 +51,13 @@ test('without NET_ADMIN the log names the command that sets the rules; it does, 
   const before = await rulesOf('backends');
 
   const { message } = await ambassador.line({ level: 'warn' });
-  const advice =
+  const pattern =
     /set them with: (docker run --rm --privileged --net container:backends nuncio --setup-iptables) /;
-  const [, ...advised] = advice.exec(message)?.[1]?.split(' ') ?? [];
+  const [, ...advised] = pattern.exec(message)?.[1]?.split(' ') ?? [];
   assert.ok(advised.length > 0, message);
-  const setup = await runnable(advised, (note) => t.diagnostic(note));
+  // The image may be under test by another name than the one that is advised.
+  const advice = advised.map((word) => (word === 'nuncio' ? ambassadorImage : word));
+  const setup = await runnable(advice, (note) => t.diagnostic(note));
   assert.match(
     await docker.cli(setup),
     /^nat rules set by nft, IPv4 and IPv6: .*; proved by a connection to /,
@@ -163,23 +164,6 @@ test("rules of Docker's DNS and of iptables-legacy stand beside ours, work, and 
   assert.match(stdout, /Name:\s+redis-1/);
 });
 
-/** A program that listens on the engine's host: it answers HTTP with a text. */
-async function hostService(port: number, text: string): Promise<void> {
-  const { docker } = engine;
-  const script = `echo ${text} > /www/index.html; exec httpd -f -h /www -p ${port}`;
-  await docker.run({ image: testImage, name: text, network: 'host', args: ['sh', '-c', script] });
-  const isThere = async () => {
-    const { code } = await docker.exec(text, ['wget', '-qO-', `http://127.0.0.1:${port}/`]);
-    return code === 0 ? true : undefined;
-  };
-  await until(`${text} to listen on port ${port}`, isThere);
-}
-
-async function fetched(from: string, url: string): Promise<string> {
-  const { stdout, stderr } = await engine.docker.exec(from, ['timeout', '5', 'wget', '-qO-', url]);
-  return stdout.trim() || stderr;
-}
-
 const rulesOnHost = () => engine.onHost(['nft', '--stateless', 'list', 'ruleset']);
 const onHost = { network: 'host', name: 'ambassador' };
 
@@ -191,7 +175,7 @@ function hostOf(container: string): Promise<string> {
 test('on the network of the host, what containers send to the bridge reaches the proxy, but not what the host itself serves', async () => {
   const { docker } = engine;
   await redis(docker, 'redis-1');
-  await hostService(8080, 'host-service');
+  await web(docker, 'host-service', { port: 8080, network: 'host' });
   await caller(docker, 'caller', { env: { ...env, BACKEND_8080: 'docker://redis-1:6379' } });
   const host = await hostOf('caller');
   const before = await rulesOnHost();
@@ -201,7 +185,7 @@ test('on the network of the host, what containers send to the bridge reaches the
   await ambassador.connection({ caller: 'caller', destination: `${host}:6379` });
   const host6 = await docker.inspect('caller', '{{.NetworkSettings.IPv6Gateway}}');
   assert.equal(await nameOfRedis(docker, 'caller', { host: host6 }), 'redis-1');
-  assert.equal(await fetched('caller', `http://${host}:8080/`), 'host-service');
+  assert.equal(await page(docker, 'caller', `http://${host}:8080/`), 'host-service');
 
   assert.equal(await ambassador.end('TERM'), 0);
   assert.equal(await rulesOnHost(), before);
@@ -211,7 +195,7 @@ test('on the network of the host, what containers send to the bridge reaches the
 test('on the network of the host, --take-ports takes what the host serves as long as the ambassador runs', async () => {
   const { docker } = engine;
   await redis(docker, 'redis-1');
-  await hostService(8080, 'host-service');
+  await web(docker, 'host-service', { port: 8080, network: 'host' });
   await caller(docker, 'caller', { env: { BACKEND_8080: 'docker://redis-1:6379' } });
   const host = await hostOf('caller');
   const before = await rulesOnHost();
@@ -220,9 +204,9 @@ test('on the network of the host, --take-ports takes what the host serves as lon
   const ambassador = await Ambassador.start(engine, { ...onHost, args });
   assert.equal(await nameOfRedis(docker, 'caller', { host, port: 8080 }), 'redis-1');
   // The host itself still reaches its service.
-  assert.equal(await fetched('host-service', `http://${host}:8080/`), 'host-service');
+  assert.equal(await page(docker, 'host-service', `http://${host}:8080/`), 'host-service');
 
   assert.equal(await ambassador.end('TERM'), 0);
   assert.equal(await rulesOnHost(), before);
-  assert.equal(await fetched('caller', `http://${host}:8080/`), 'host-service');
+  assert.equal(await page(docker, 'caller', `http://${host}:8080/`), 'host-service');
 });
