@@ -5,7 +5,8 @@ const floors = [
   ['cli'],
   ['ambassador'],
   ['localhost'],
-  ['admin', 'proxy', 'nat'],
+  ['admin', 'http', 'nat'],
+  ['proxy'],
   ['route'],
   ['caller'],
   ['discovery', 'balance', 'health'],
@@ -44,7 +45,7 @@ module.exports = {
     {
       name: 'data-plane-reads-the-route-table-only',
       severity: 'error',
-      from: { path: rooms(['proxy']) },
+      from: { path: rooms(['proxy', 'http']) },
       to: { path: rooms(['docker', 'registry', 'discovery', 'caller']), reachable: true },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
