@@ -262,7 +262,7 @@ export class Exchange implements ResponseSink {
     if (this.#isChunked) this.#unsent += `0\r\n${trailers}\r\n`;
     this.#flush();
     const connection = this.#connection;
-    const isKept = this.#isKept;
+    const isKept = this.#isKept && this.#isRequestSent;
     this.#finish();
     if (connection !== undefined) {
       if (this.#isRequestSent) this.#upstreams.release(connection);
@@ -322,7 +322,8 @@ export class Exchange implements ResponseSink {
     this.#isChunked = isHttp11 && !isDelimited;
     this.#isKept =
       this.#request.isKept &&
-      this.#isRequestSent &&
+      // An error before the end of a body means that the rest of it is not wanted.
+      (this.#isRequestSent || head.status < 400) &&
       !this.#target.isDraining &&
       (isDelimited || this.#isChunked);
     let framing = '';
@@ -342,6 +343,7 @@ export class Exchange implements ResponseSink {
         : 'Connection: keep-alive\r\n'
       : 'Connection: close\r\n';
     this.#unsent = `HTTP/1.1 ${head.status} ${head.reason}\r\n${head.fields}${framing}${connection}\r\n`;
+    this.#count('bytesDown', this.#unsent.length);
   }
 
   #changeProtocol(head: ResponseHead): void {
