@@ -1,11 +1,13 @@
 import type { BackendEntry, RouteTable } from '../route/table.ts';
-import { anyPort } from '../route/table.ts';
 
 /**
- * Applications in a route table of their own: the entry of a domain is the "caller" of that name, with one backend for
- * every port.
+ * Applications in a route table of their own: the entry of a domain is the "caller" of that name, with one route, that
+ * of `httpPort`.
  */
 export type ApplicationTable = Pick<RouteTable, 'callers' | 'backend' | 'subscribe'>;
+
+/** Port of an application's route in the table, whatever port is listened on. */
+export const httpPort = 80;
 
 export interface Application {
   /** As it is registered: `blog.example.com`, `*.example.com`. */
@@ -30,7 +32,7 @@ export function findApplication(table: ApplicationTable, domain: string): Applic
 }
 
 function applicationOf(table: ApplicationTable, domain: string): Application | undefined {
-  const target = table.callers.get(domain)?.routes.get(anyPort);
+  const target = table.callers.get(domain)?.routes.get(httpPort);
   if (target?.kind !== 'backend') return undefined;
   const backend = table.backend(target.backendKey);
   return backend === undefined ? undefined : { domain, backend };

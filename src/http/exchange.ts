@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net';
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import type { Result } from '../core/result.ts';
-import { relay } from '../proxy/relay.ts';
+import { defaultLimits } from '../proxy/data-plane.ts';
+import { relay } from '../proxy/portable/relay.ts';
 import type { Application } from './applications.ts';
 import { chunkHead } from './chunks.ts';
 import type { RequestHead } from './request-head.ts';
@@ -364,14 +365,34 @@ export class Exchange implements ResponseSink {
     client.socket.write(text, 'latin1');
     if (upstream.rest.length > 0) client.socket.write(upstream.rest);
     if (client.rest.length > 0) upstream.socket.write(client.rest);
-    void relay(client.socket, upstream.socket, { halfClosedMs: 50_000, signal: this.#end.signal }).then(
-      (outcome) => {
-        this.#count('bytesUp', outcome.bytesUp);
-        this.#count('bytesDown', outcome.bytesDown);
-        this.#finish();
-        this.#target.onRelayed();
+    const { halfClosedMs } = defaultLimits;
+    const tally = this.#tally();
+    void relay(client.socket, upstream.socket, { halfClosedMs, tally, signal: this.#end.signal }).then(() => {
+      this.#finish();
+      this.#target.onRelayed();
+    });
+  }
+
+  /** What a relay adds its bytes to, as they pass. */
+  #tally(): { bytesUp: number; bytesDown: number } {
+    const count = (what: 'bytesUp' | 'bytesDown', bytes: number) => this.#count(what, bytes);
+    let [up, down] = [0, 0];
+    return {
+      get bytesUp() {
+        return up;
       },
-    );
+      set bytesUp(total) {
+        count('bytesUp', total - up);
+        up = total;
+      },
+      get bytesDown() {
+        return down;
+      },
+      set bytesDown(total) {
+        count('bytesDown', total - down);
+        down = total;
+      },
+    };
   }
 
   /** @returns false where the client does not keep up */

@@ -20,10 +20,10 @@ import type { HttpStatus } from '../core/gateway-status.ts';
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
 import { ok } from '../core/result.ts';
-import type { DialReport } from '../proxy/connection.ts';
-import { dial } from '../proxy/dial.ts';
-import { Listener } from '../proxy/listener.ts';
+import { type DialReport, defaultLimits } from '../proxy/data-plane.ts';
 import { Pickers } from '../proxy/pickers.ts';
+import { dial } from '../proxy/portable/dial.ts';
+import { Listener } from '../proxy/portable/listener.ts';
 import { type Application, type ApplicationTable, findApplication } from './applications.ts';
 import { ClientConnection, type ClientHost } from './client.ts';
 import type { Exchange, Upstreams } from './exchange.ts';
@@ -52,11 +52,10 @@ export interface HttpProxyOptions {
   readonly hasAccessLog: boolean;
 }
 
-/** All endpoints of one request together may take as long to accept, ms. */
-const dialBudgetMs = 15_000;
-const keepAliveMs = 60_000;
 /** How exactly waits are kept, ms. */
 const tickMs = 250;
+/** How often the counters of endpoints that have gone are dropped, ms. */
+const pruneMs = 60_000;
 /** A request that must not be repeated takes a kept-alive connection only where that was in use so recently, ms. */
 const freshMs = 1000;
 
@@ -234,9 +233,8 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
     const dialled = await dial(
       { pick: ({ tried }) => (tried.size === 0 ? endpoint : undefined) },
       {
+        ...defaultLimits,
         connectTimeoutMs: backend.options.connectTimeoutMs ?? connectTimeoutMs,
-        dialBudgetMs,
-        keepAliveMs,
         active: this.#pickers.active,
         onFailure: (failed, code) => health.failed(failed, code),
         signal,
@@ -306,6 +304,14 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
     this.#pool.tick(this.#now);
     this.#rate.tick();
     for (const traffic of this.#traffic.values()) traffic.rate.tick();
+    if (this.#ticks % (pruneMs / tickMs) === 0) this.#prune();
+  }
+
+  #prune(): void {
+    for (const [domain, traffic] of this.#traffic) {
+      const named = new Set(findApplication(this.#options.table, domain)?.backend.endpoints.map(endpointKey));
+      traffic.prune((endpoint) => named.has(endpoint));
+    }
   }
 
   #idleWithin(ms: number): Promise<void> {

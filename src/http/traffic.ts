@@ -53,6 +53,13 @@ export class ApplicationTraffic extends Traffic {
     return fresh;
   }
 
+  /** Forgets endpoints that are not in the set any more, unless a request to them is under way. */
+  prune(isNamed: (endpoint: string) => boolean): void {
+    for (const [endpoint, { active }] of this.endpoints) {
+      if (active === 0 && !isNamed(endpoint)) this.endpoints.delete(endpoint);
+    }
+  }
+
   answered(status: number): void {
     const digit = Math.floor(status / 100);
     this.answers[digit] = (this.answers[digit] ?? 0) + 1;

@@ -2,9 +2,10 @@ import { once } from 'node:events';
 import { createServer as createHttpServer, type Server as HttpServer, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
+import { httpPort } from '../../../src/http/applications.ts';
 import { HttpProxy, type HttpProxyOptions } from '../../../src/http/http-proxy.ts';
 import { type HttpLimits, httpLimits } from '../../../src/http/limits.ts';
-import { anyPort, RouteTable } from '../../../src/route/table.ts';
+import { RouteTable } from '../../../src/route/table.ts';
 import { RecordingLogger } from '../../support/recording-logger.ts';
 
 export interface HttpBedOptions extends Partial<Omit<HttpProxyOptions, 'limits'>> {
@@ -61,7 +62,7 @@ export class HttpBed implements AsyncDisposable {
       ejected,
     };
     this.table.apply({ kind: 'backend', backend });
-    const routes = new Map([[anyPort, { kind: 'backend' as const, backendKey: domain }]]);
+    const routes = new Map([[httpPort, { kind: 'backend' as const, backendKey: domain }]]);
     this.table.apply({ kind: 'caller', caller: { id: domain, name: domain, addresses: [], routes } });
   }
 
