@@ -6,6 +6,8 @@ import { describe, it } from 'node:test';
 import { parseDescriptor } from '../../src/backend/parse.ts';
 import { flags } from '../../src/cli/flags.ts';
 import { parseCommand } from '../../src/cli/parse-command.ts';
+import { documents as documentsWithFigures, readPublished, withBlock } from '../bench/report/blocks.ts';
+import { chart } from '../bench/report/chart.ts';
 
 const root = new URL('../..', import.meta.url).pathname;
 const documents = [
@@ -31,10 +33,13 @@ for (const document of documents) {
 
     it('names flags that there are', () => {
       const known = new Set(flags.map(({ name }) => name));
-      // Those of docker and of the project's own scripts.
-      const others = new Set(
-        'name cap-add restart stop-timeout link label pid rm privileged net ulimit down quick'.split(' '),
-      );
+      // Those of docker, of node and of the project's own scripts.
+      const others = new Set([
+        ...'name cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
+          ' ',
+        ),
+        ...'down quick only paths save nuncio'.split(' '),
+      ]);
       for (const [, name = ''] of text.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {
         assert.ok(known.has(name) || others.has(name), `--${name}`);
       }
@@ -55,3 +60,18 @@ for (const document of documents) {
     });
   });
 }
+
+describe('measured figures', () => {
+  for (const [document, blockOf] of Object.entries(documentsWithFigures)) {
+    it(`of ${document} are those of docs/benchmarks/latest.json`, async () => {
+      const text = await readFile(join(root, document), 'utf8');
+      const expected = withBlock(text, blockOf(await readPublished()));
+      assert.equal(text, expected, 'run scripts/bench report');
+    });
+  }
+
+  it('of the chart are those of docs/benchmarks/latest.json', async () => {
+    const svg = await readFile(join(root, 'docs/benchmarks/latest.svg'), 'utf8');
+    assert.equal(svg, chart(await readPublished()), 'run scripts/bench report');
+  });
+});

@@ -21,6 +21,8 @@ export interface FakeContainer {
   >;
   readonly env?: readonly string[];
   readonly paused?: boolean;
+  /** Of a process in the container's namespaces. */
+  readonly pid?: number;
   /** Absent: no health check. */
   readonly health?: 'starting' | 'healthy' | 'unhealthy';
 }
@@ -232,6 +234,7 @@ export class FakeEngine {
         Paused: container.paused === true,
         Restarting: false,
         Dead: false,
+        ...(container.pid === undefined ? {} : { Pid: container.pid }),
         ...(container.health === undefined ? {} : { Health: { Status: container.health } }),
       },
       Config: { Env: container.env ?? [], Labels: {} },
