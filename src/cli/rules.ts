@@ -3,7 +3,7 @@ import { clearLead } from '../localhost/rules.ts';
 import { linuxNamespace } from '../localhost/system.ts';
 import { commandRunner } from '../nat/command.ts';
 import { describeInstall, installRules, removeRules } from '../nat/install.ts';
-import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
+import { type RuleSettings, refuseHost, ruleSetOf } from '../nat/settings.ts';
 import { linuxSystem } from '../nat/system.ts';
 import { applyTracking } from '../nat/tracking.ts';
 
@@ -15,8 +15,10 @@ import { applyTracking } from '../nat/tracking.ts';
  */
 export async function setupRules(settings: RuleSettings, logger: Logger): Promise<string> {
   if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
+  const rules = await ruleSetOf(settings);
+  await refuseHost(rules);
   const deps = { run: commandRunner(), system: linuxSystem(), logger };
-  return describeInstall(await installRules(await ruleSetOf(settings), deps));
+  return describeInstall(await installRules(rules, deps));
 }
 
 /**

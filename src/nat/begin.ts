@@ -3,7 +3,7 @@ import type { PartStack } from '../core/part.ts';
 import { commandRunner } from './command.ts';
 import { describeInstall, findRules } from './install.ts';
 import { RuleKeeper } from './keeper.ts';
-import { type RuleSettings, ruleSetOf } from './settings.ts';
+import { type RuleSettings, refuseHost, ruleSetOf, wouldTakeHost } from './settings.ts';
 import { linuxSystem } from './system.ts';
 import { applyTracking } from './tracking.ts';
 
@@ -20,16 +20,21 @@ export interface BeginRulesOptions {
  * The ambassador's rules: set, kept and removed by itself where it may; else looked for, and where there are none the log
  * says which command sets them.
  *
- * @throws AppError ERR_RULES where it may set rules and cannot
+ * @throws AppError ERR_RULES where it may set rules and cannot, or they would take the host's own services
  */
 export async function beginRules(settings: RuleSettings, options: BeginRulesOptions): Promise<void> {
   const { manageRules, selfName, logger, parts } = options;
   const rules = await ruleSetOf(settings);
   const system = linuxSystem();
+  if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
   if (manageRules && system.canManageRules()) {
-    if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
+    await refuseHost(rules);
     const keeper = await parts.begin(new RuleKeeper({ rules, run: commandRunner(), system, logger }));
     if (keeper.report !== undefined) logger.info(describeInstall(keeper.report));
+    return;
+  }
+  if (await wouldTakeHost(rules)) {
+    logger.info(`no rules are set: --dnat sets them, or your own lead to port ${settings.proxyPort}`);
     return;
   }
   const found = await findRules(rules, { system });

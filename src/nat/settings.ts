@@ -34,3 +34,19 @@ export async function ruleSetOf(settings: RuleSettings): Promise<RuleSet> {
   }
   return { kind: 'dnat', proxyPort, exceptPorts, proxyIps, takePorts: dnat.takePorts };
 }
+
+/**
+ * Whether rules without --dnat would stand in the host's own namespace: they take every connection that arrives there, to
+ * the host's own services too, and nobody wants that.
+ */
+export async function wouldTakeHost(rules: RuleSet): Promise<boolean> {
+  return rules.kind === 'redirect' && (await bridgeAddresses()).length > 0;
+}
+
+/** @throws AppError ERR_RULES for rules that would take the host's own services */
+export async function refuseHost(rules: RuleSet): Promise<void> {
+  if (!(await wouldTakeHost(rules))) return;
+  const text =
+    'docker0 is here, so this is the network of the host: the rules would take every connection to the host itself; add --dnat, which takes only what containers send to docker0, or leave --net host out';
+  throw new AppError('ERR_RULES', text);
+}

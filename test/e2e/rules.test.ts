@@ -210,3 +210,19 @@ test('on the network of the host, --take-ports takes what the host serves as lon
   assert.equal(await rulesOnHost(), before);
   assert.equal(await page(docker, 'caller', `http://${host}:8080/`), 'host-service');
 });
+
+test('on the network of the host without --dnat no rule is set: it would take the services of the host', async () => {
+  const { docker } = engine;
+  const before = await rulesOnHost();
+  const capAdd = ['NET_ADMIN'];
+  for (const args of [['--omnimode'], ['--setup-iptables'], ['--redirect', '-provider=docker']]) {
+    const run = { image: ambassadorImage, network: 'host', capAdd, volumes: [engine.socketMount], args };
+    const { code, stderr } = await docker.runToEnd(run);
+    assert.equal(code, 1, args.join(' '));
+    assert.match(stderr, /^nuncio: .*add --dnat/m);
+  }
+  assert.equal(await rulesOnHost(), before);
+  const ambassador = await Ambassador.start(engine, { ...onHost, args: ['-provider=docker', '-p=3232'] });
+  await ambassador.line('no rules are set: --dnat sets them, or your own lead to port 3232');
+  assert.equal(await rulesOnHost(), before);
+});
