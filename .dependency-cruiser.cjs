@@ -9,7 +9,7 @@ const floors = [
   ['proxy'],
   ['route'],
   ['caller'],
-  ['discovery', 'balance', 'health'],
+  ['discovery', 'registration', 'balance', 'health'],
   ['backend'],
   ['docker', 'registry'],
   ['sys'],

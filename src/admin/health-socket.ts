@@ -25,9 +25,13 @@ const answerTimeoutMs = 3000;
 /** A report is one short line; whatever is longer does not come from nuncio. */
 const maxAnswerBytes = 65_536;
 
-/** One socket a port, because a host may run several ambassadors. */
-export function healthSocketPath(port: number, directory = runDirectory): string {
-  return join(directory, `${port}.sock`);
+/**
+ * One socket a port, because a host may run several ambassadors.
+ *
+ * @param name the port, or what a command without one does; no `/`
+ */
+export function healthSocketPath(name: number | string, directory = runDirectory): string {
+  return join(directory, `${name}.sock`);
 }
 
 export interface HealthSocketOptions {

@@ -12,6 +12,8 @@ export interface Container {
   readonly labels: ReadonlyMap<string, string>;
   /** Empty for `network_mode: host`, `none` and `container:X`. */
   readonly networks: readonly ContainerNetwork[];
+  /** By container port, then as the engine lists them; empty where none is published. */
+  readonly published: readonly PublishedPort[];
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name or id. */
   readonly networkMode: string;
   /** The id of its image, `sha256:…`; empty where the engine does not say. */
@@ -28,4 +30,14 @@ export interface ContainerNetwork {
   readonly name: string;
   /** Canonical addresses, IPv4 before IPv6. */
   readonly addresses: readonly string[];
+}
+
+/** A port of the container that its host listens on. */
+export interface PublishedPort {
+  readonly containerPort: number;
+  /** `tcp`, `udp` or `sctp`. */
+  readonly protocol: string;
+  /** Canonical; `0.0.0.0` and `::` are every address of the host. */
+  readonly hostIp: string;
+  readonly hostPort: number;
 }

@@ -1,7 +1,7 @@
-import { canonicalIp, isLoopbackOrLinkLocal, isUnspecified } from '../core/address.ts';
+import { canonicalIp, isLoopbackOrLinkLocal, isUnspecified, parsePort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
-import type { Container, ContainerHealth, ContainerNetwork } from './container.ts';
+import type { Container, ContainerHealth, ContainerNetwork, PublishedPort } from './container.ts';
 
 /** A container as the engine's list shows it: enough to see whether it is worth inspecting. */
 export interface ListedContainer {
@@ -43,6 +43,22 @@ function readNetworks(settings: unknown): readonly ContainerNetwork[] {
     if (addresses.length > 0) networks.push({ id: text(network.NetworkID), name, addresses });
   }
   return networks.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Where the engine writes null, the port is exposed and not published; podman writes "" for every address. */
+function readPublished(settings: unknown): readonly PublishedPort[] {
+  const published: PublishedPort[] = [];
+  for (const [name, bindings] of Object.entries(fields(fields(settings).Ports))) {
+    const [portText = '', protocol = 'tcp'] = name.split('/');
+    const containerPort = parsePort(portText);
+    for (const binding of Array.isArray(bindings) ? bindings : []) {
+      const hostIp = canonicalIp(text(fields(binding).HostIp) || '0.0.0.0');
+      const hostPort = parsePort(text(fields(binding).HostPort));
+      if (containerPort === undefined || hostIp === undefined || hostPort === undefined) continue;
+      published.push({ containerPort, protocol, hostIp, hostPort });
+    }
+  }
+  return published.sort((a, b) => a.containerPort - b.containerPort);
 }
 
 function readEnv(value: unknown): (readonly [string, string])[] {
@@ -97,6 +113,7 @@ export function readContainer(json: unknown): Result<Container | undefined> {
     env: readEnv(config.Env),
     labels: readLabels(config.Labels),
     networks: readNetworks(container.NetworkSettings),
+    published: readPublished(container.NetworkSettings),
     networkMode: readNetworkMode(container.HostConfig),
     image: text(container.Image),
     pid: typeof state.Pid === 'number' ? state.Pid : 0,

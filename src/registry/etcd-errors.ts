@@ -13,8 +13,13 @@ export function isDenied({ code }: GrpcFailure): boolean {
 }
 
 /** Whether it is about what was asked for, and not about the server or the connection. */
-export function isAboutRequest({ code }: GrpcFailure): boolean {
-  return code === permissionDenied || code === resourceExhausted;
+export function isAboutRequest({ code, details }: GrpcFailure): boolean {
+  return code === permissionDenied || code === resourceExhausted || isAboutLease(details);
+}
+
+/** "requested lease not found", "lease already exists" (etcd api/v3rpc/rpctypes/error.go). */
+function isAboutLease(details: string): boolean {
+  return /\blease\b/.test(details);
 }
 
 /** Whether another log-in helps: the token has expired, the server has restarted, or the users have changed. */
@@ -58,9 +63,12 @@ function reason({ code, details }: GrpcFailure): string {
 }
 
 function advice({ code, details }: GrpcFailure, path: string | undefined): string {
-  if (code === permissionDenied) return `grant the user read on ${path} and on everything below ${path}/`;
+  if (code === permissionDenied) {
+    return `grant the user read (to register, readwrite) on ${path} and on everything below ${path}/`;
+  }
   if (code === resourceExhausted && /larger than max/.test(details))
     return 'there is too much below the path: name a longer one';
+  if (isAboutLease(details)) return 'it is tried again with a lease that is valid';
   if (/user name is empty/.test(details)) return 'etcd asks for a user: set ETCD_USERNAME and ETCD_PASSWORD';
   if (/authentication (failed|is not enabled)/.test(details)) {
     return 'check ETCD_USERNAME and ETCD_PASSWORD, and that authentication is on';

@@ -1,6 +1,10 @@
 import {
   Etcd3,
   type IAuthenticateResponse,
+  type ILeaseGrantResponse,
+  type ILeaseKeepAliveResponse,
+  type ILeaseRevokeResponse,
+  type ILeaseTimeToLiveResponse,
   type IRangeResponse,
   type ITxnResponse,
   type IWatchRequest,
@@ -14,9 +18,15 @@ interface Answers {
   readonly 'Auth.authenticate': IAuthenticateResponse;
   readonly 'KV.range': IRangeResponse;
   readonly 'KV.txn': ITxnResponse;
+  readonly 'Lease.leaseGrant': ILeaseGrantResponse;
+  /** A stream to gRPC; here one question and its answer. */
+  readonly 'Lease.leaseKeepAlive': ILeaseKeepAliveResponse;
+  readonly 'Lease.leaseTimeToLive': ILeaseTimeToLiveResponse;
+  readonly 'Lease.leaseRevoke': ILeaseRevokeResponse;
 }
 export type EtcdMethod = keyof Answers;
-type Service = 'Auth' | 'KV' | 'Watch';
+export type EtcdAnswer<M extends EtcdMethod> = Answers[M];
+type Service = 'Auth' | 'KV' | 'Lease' | 'Watch';
 
 /** What gRPC gives instead of an answer. Source: grpc doc/statuscodes.md */
 export interface GrpcFailure {
@@ -49,6 +59,17 @@ type Unary = (
   done: Callback,
 ) => { cancel(): void };
 type Duplex = (metadata: Metadata) => WatchDuplex;
+
+/** The stream of `Lease.leaseKeepAlive`. */
+interface KeepAliveDuplex {
+  on(event: 'data', listener: (answer: unknown) => void): this;
+  on(event: 'error', listener: (failure: GrpcFailure) => void): this;
+  on(event: 'end', listener: () => void): this;
+  write(request: object): boolean;
+  end(): void;
+  cancel(): void;
+}
+type OpenKeepAlive = (metadata: Metadata, options: { readonly deadline: number }) => KeepAliveDuplex;
 
 /** Read from one server at most, bytes: ten thousand endpoints with a document each. gRPC's own bound is 4 MiB. */
 const maxMessageBytes = 32 * 1024 * 1024;
@@ -95,7 +116,10 @@ export class EtcdRpc extends Etcd3 {
   ): Promise<{ readonly answer: Answers[M] } | { readonly failure: GrpcFailure }> {
     const [service, method] = name.split('.') as [Service, string];
     const { client, metadata } = await this.#service(service, token);
-    const unary = (client as unknown as Record<string, Unary>)[method]?.bind(client);
+    const unary: Unary | undefined =
+      name === 'Lease.leaseKeepAlive'
+        ? askOnce((client as unknown as { leaseKeepAlive: OpenKeepAlive }).leaseKeepAlive.bind(client))
+        : (client as unknown as Record<string, Unary>)[method]?.bind(client);
     return new Promise((resolve) => {
       const call = unary?.(request, metadata, { deadline: Date.now() + timeoutMs }, (failure, answer) => {
         signal.removeEventListener('abort', cancel);
@@ -133,6 +157,25 @@ export class EtcdRpc extends Etcd3 {
     if (token !== undefined) metadata.set('token', token);
     return { client, metadata };
   }
+}
+
+/**
+ * A stream as a call: one question, its answer, and the end. A stream that stays open would need a watch of its own over
+ * answers that do not come; a question every few seconds costs nothing.
+ */
+function askOnce(open: OpenKeepAlive): Unary {
+  return (request, metadata, options, done) => {
+    const duplex = open(metadata, options);
+    duplex
+      .on('data', (answer) => done(null, answer))
+      .on('error', (failure) => done(failure, undefined))
+      .on('end', () =>
+        done({ code: 14, details: 'the server ended the stream without an answer' }, undefined),
+      );
+    duplex.write(request);
+    duplex.end();
+    return duplex;
+  };
 }
 
 /** Without an authority of its own the system's stand: the package's type does not know that. */

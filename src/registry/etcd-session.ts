@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '../core/result.ts';
 import { Slots } from '../core/slots.ts';
 import { etcdError, isAboutRequest, isDenied, isStaleToken, unreachable } from './etcd-errors.ts';
 import { reachServer } from './etcd-reach.ts';
-import { EtcdRpc, type GrpcFailure } from './etcd-rpc.ts';
+import { type EtcdAnswer, type EtcdMethod, EtcdRpc, type GrpcFailure } from './etcd-rpc.ts';
 import type { EtcdServer, EtcdSettings } from './etcd-settings.ts';
 import { type EtcdChange, type EtcdRange, EtcdWatchStream, type WatchEnd } from './etcd-watch-stream.ts';
 
@@ -86,13 +86,30 @@ export class EtcdSession {
       request_range: end === undefined ? { key } : { key, range_end: end },
     }));
     if (!(await this.#slots.acquire(signal))) return undefined;
-    const outcome = await this.#call('KV.txn', { success }, signal).finally(() => this.#slots.release());
-    if (outcome === undefined) return undefined;
-    if ('failure' in outcome) return fail(etcdError(this.#server, outcome.failure, path));
-    const { header, responses } = outcome.answer;
+    const outcome = await this.ask('KV.txn', { success }, path, signal).finally(() => this.#slots.release());
+    if (!outcome?.ok) return outcome;
+    const { header, responses } = outcome.value;
     const kvs = responses.flatMap(({ response_range }) => response_range.kvs);
     const values = new Map(kvs.map(({ key, value }) => [key.toString(), value.toString()]));
     return ok({ revision: BigInt(header.revision), values });
+  }
+
+  /**
+   * One call, with a token that is valid.
+   *
+   * @param path what it is about, for the error
+   * @returns    ERR_RESOLVE_FAILED where the server refuses this request (a right is missing, it is too large); undefined
+   *             where the signal has aborted or the session is over: any other failure ends it
+   */
+  async ask<M extends EtcdMethod>(
+    name: M,
+    request: object,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<Result<EtcdAnswer<M>> | undefined> {
+    const outcome = await this.#call(name, request, signal);
+    if (outcome === undefined) return undefined;
+    return 'failure' in outcome ? fail(etcdError(this.#server, outcome.failure, path)) : ok(outcome.answer);
   }
 
   /**
@@ -159,7 +176,7 @@ export class EtcdSession {
   }
 
   /** A call with a token that is valid. A failure that is not about the request ends the session: then undefined. */
-  async #call(name: 'KV.txn', request: object, signal: AbortSignal) {
+  async #call<M extends EtcdMethod>(name: M, request: object, signal: AbortSignal) {
     for (let attempt = 1; ; attempt++) {
       if (signal.aborted || this.#end.signal.aborted) return undefined;
       const options = this.#options(signal);

@@ -1,5 +1,5 @@
 /**
- * Registries: what Nuncio needs of etcd and Consul, for discovery and later for registration.
+ * Registries: what Nuncio needs of etcd and Consul, for discovery and for registration.
  *
  *     const etcd = new EtcdConnections({ settings: {}, logger });
  *     etcd.follow([{ host: '10.0.0.2', port: 2379 }], {
@@ -16,11 +16,12 @@ import { checkEtcdSettings, type EtcdServer, type EtcdSettings } from './etcd-se
 
 /** What a follower does with a session; when it ends is the connection's business. */
 export type EtcdReader = Pick<EtcdSession, 'read' | 'watch'>;
+export type EtcdWriter = Pick<EtcdSession, 'ask'>;
 
 /** Who uses a cluster is told of its sessions; never synchronously in `follow`, nor after abort. */
 export interface SessionFollower {
   /** There is a session: read and watch with it. */
-  onSession(session: EtcdReader): void;
+  onSession(session: EtcdReader & EtcdWriter): void;
   /** The session is over, and all that was read from it may be out of date; another server is tried next. */
   onLost(): void;
   /** No server of the list could be used; they are tried again. Told after each round. */
@@ -30,6 +31,8 @@ export interface SessionFollower {
 export interface EtcdConnectionsOptions {
   readonly settings: EtcdSettings;
   readonly logger: Logger;
+  /** What goes on while no server answers, for the log line of an outage. */
+  readonly meanwhile?: string;
   /** Waits; ends early on abort. Never rejects. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
   /** 0 <= random() < 1: which server is the first, so that many hosts do not all choose the same. */
@@ -46,7 +49,8 @@ export class EtcdConnections {
   /** @throws AppError ERR_CANNOT_START where the certificates cannot be used */
   constructor(options: EtcdConnectionsOptions) {
     checkEtcdSettings(options.settings);
-    this.#options = { sleep, random: Math.random, now: () => performance.now(), ...options };
+    const defaults = { sleep, random: Math.random, now: () => performance.now() };
+    this.#options = { ...defaults, meanwhile: 'the sets from before stay', ...options };
   }
 
   /** How many clusters are in use, each with one connection at most. */
@@ -171,7 +175,7 @@ class Cluster {
   #setDown(error: AppError): void {
     if (this.#down === undefined) {
       const others = this.#servers.length > 1 ? `; so with all ${this.#servers.length} servers` : '';
-      const message = `${error.message}${others}; the sets from before stay, tried again until one answers`;
+      const message = `${error.message}${others}; ${this.#options.meanwhile}, tried again until one answers`;
       this.#options.logger.warn(message, { code: error.code });
     }
     this.#down = error;

@@ -250,6 +250,7 @@ resolverContract('docker', async () => {
       env: [],
       labels: new Map([['com.docker.compose.service', 'web']]),
       networks: [{ id: 'n1', name: 'project', addresses: [`10.0.0.${n}`] }],
+      published: [],
       networkMode: 'project',
       image: 'sha256:web',
       pid: 0,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import type { EtcdConnections, EtcdReader } from '../../../src/registry/etcd.ts';
+import type { EtcdConnections, EtcdReader, EtcdWriter } from '../../../src/registry/etcd.ts';
 import { resourcesNow } from '../../support/resources.ts';
 import { settle } from '../../support/updates.ts';
 import { EtcdServer } from './etcd-server.ts';
@@ -214,8 +214,9 @@ function beforeFirstWatch(happen: () => Promise<void>) {
           onLost: () => follower.onLost(),
           onDown: (error) => follower.onDown(error),
           onSession: (session) => {
-            const reader: EtcdReader = {
+            const reader: EtcdReader & EtcdWriter = {
               read: (path, ending) => session.read(path, ending),
+              ask: (...args) => session.ask(...args),
               watch: async (...args) => {
                 const wasFirst = isFirst;
                 isFirst = false;

@@ -14,6 +14,7 @@ export function container(
     env: [],
     labels: new Map(),
     networks: addresses.length === 0 ? [] : [{ id: 'net-bridge', name: 'bridge', addresses }],
+    published: [],
     networkMode: 'bridge',
     image: 'sha256:web',
     pid: 0,
