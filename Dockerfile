@@ -31,6 +31,8 @@ LABEL nuncio.stage=final \
 ENV NODE_ENV=production
 WORKDIR /app
 COPY stage/start /start
+# Commands by their own names, for --entrypoint and for images that are made from this one.
+RUN for name in simple-amb docker-register dynamic-etcd-amb; do ln -s /start "/usr/local/bin/$name"; done
 COPY --from=packages /app/node_modules node_modules
 COPY package.json ./
 COPY --from=build /app/dist dist

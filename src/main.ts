@@ -2,6 +2,7 @@
 /** Arguments in, exit code out: 0 stopped as asked, 1 it cannot run, 2 wrong usage. The one file that ends the process. */
 import { startForward, startOmni, startServices } from './ambassador.ts';
 import type { Command } from './cli/command.ts';
+import { runDockerRegister } from './cli/docker-register-command.ts';
 import { health } from './cli/health.ts';
 import { runLocalhostTask } from './cli/localhost-rules.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
@@ -9,14 +10,20 @@ import { type CommandLine, parseCommand } from './cli/parse-command.ts';
 import { runResolve } from './cli/resolve-command.ts';
 import { cleanupRules, setupRules } from './cli/rules.ts';
 import { runUntilStopped } from './cli/run.ts';
+import { wordsOfName } from './cli/subcommands.ts';
 import { usage } from './cli/usage.ts';
 import { version } from './cli/version.ts';
 import type { Logger } from './core/log.ts';
 import type { PartStack } from './core/part.ts';
 
-type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' }>;
+type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' | 'docker-register' }>;
 
-const modeNames = { omni: 'omni mode', forward: 'static forward', services: 'static services' } as const;
+const modeNames = {
+  omni: 'omni mode',
+  forward: 'static forward',
+  services: 'static services',
+  'docker-register': 'docker-register',
+} as const;
 
 function start(command: Running, logger: Logger, parts: PartStack): Promise<void> {
   switch (command.kind) {
@@ -26,6 +33,8 @@ function start(command: Running, logger: Logger, parts: PartStack): Promise<void
       return startForward(command.settings, logger, parts);
     case 'services':
       return startServices(command.settings, logger, parts);
+    case 'docker-register':
+      return runDockerRegister(command.settings, logger, parts);
   }
 }
 
@@ -58,7 +67,7 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
   const print = (text: string) => console.log(text.trimEnd());
   switch (command.kind) {
     case 'help':
-      return print(usage());
+      return print(usage(command.of));
     case 'version':
       return print(await version());
     case 'health':
@@ -77,11 +86,14 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
     case 'omni':
     case 'forward':
     case 'services':
+    case 'docker-register':
       return runAmbassador(command, notices);
   }
 }
 
-const line = parseCommand(process.argv.slice(2), process.env);
+// The image's start script tells the name that it was called by; without it, it is that of the program's file.
+const calledAs = process.env.NUNCIO_CALLED_AS ?? process.argv[1] ?? '';
+const line = parseCommand([...wordsOfName(calledAs), ...process.argv.slice(2)], process.env);
 if (line.ok) {
   try {
     await execute(line.value);

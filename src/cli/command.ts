@@ -3,6 +3,7 @@ import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import type { RuleSettings } from '../nat/settings.ts';
+import type { DockerRegisterSettings } from '../registration/start.ts';
 import type { LocalhostTask } from './localhost-rules.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
@@ -25,7 +26,8 @@ export interface ResolveSettings {
 
 /** What a command line asks for. */
 export type Command =
-  | { readonly kind: 'help' }
+  /** `of`: a subcommand. */
+  | { readonly kind: 'help'; readonly of?: string }
   | { readonly kind: 'version' }
   | { readonly kind: 'health'; readonly port?: number }
   | { readonly kind: 'setup-rules'; readonly rules: RuleSettings; readonly logLevel: LogLevel }
@@ -34,4 +36,5 @@ export type Command =
   | { readonly kind: 'resolve'; readonly settings: ResolveSettings; readonly logLevel: LogLevel }
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
   | { readonly kind: 'services'; readonly run: RunSettings; readonly settings: ServicesSettings }
+  | { readonly kind: 'docker-register'; readonly run: RunSettings; readonly settings: DockerRegisterSettings }
   | { readonly kind: 'forward'; readonly run: RunSettings; readonly settings: ForwardSettings };

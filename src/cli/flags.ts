@@ -143,6 +143,23 @@ export const flagGroups: readonly FlagGroup[] = [
     ],
   },
   {
+    title: 'Registration',
+    flags: [
+      {
+        name: 'etcd',
+        value: 'HOST:PORT[,…]',
+        env: 'ETCD_HOST',
+        help: 'with docker-register and dynamic-etcd-amb: the etcd servers (default: the container linked as etcd)',
+      },
+      {
+        name: 'host-ip',
+        value: 'ADDRESS',
+        env: 'HOST_IP',
+        help: 'address of this host that is registered for ports published on every address',
+      },
+    ],
+  },
+  {
     title: 'As embassy',
     flags: [
       {

@@ -8,6 +8,7 @@ import { readLocalhostRules } from './read-localhost-rules.ts';
 import { readOmni } from './read-omni.ts';
 import { readResolve } from './read-resolve.ts';
 import { readLogLevel, readRules } from './settings.ts';
+import { subcommands } from './subcommands.ts';
 import type { Environment } from './values.ts';
 
 /** A command, and what of its line has no effect. */
@@ -21,8 +22,10 @@ const modes = ['omnimode', 'links', 'setup-iptables', 'cleanup-iptables', 'healt
 
 function readCommand({ values, positional }: Arguments, argc: number): Command | undefined {
   const { shapeProblems } = values;
-  if (values.has('help')) return { kind: 'help' };
+  const subcommand = subcommands.get(positional[0]);
+  if (values.has('help')) return { kind: 'help', ...(subcommand ? { of: subcommand.name } : {}) };
   if (values.has('version')) return { kind: 'version' };
+  if (subcommand !== undefined) return subcommand.read(values, positional.slice(1));
   if (positional[0] === 'resolve') return readResolve(values, positional.slice(1));
   if (positional[0] === 'localhost-rules') return readLocalhostRules(values, positional.slice(1));
   if (values.has('watch')) shapeProblems.push('--watch: belongs to resolve');

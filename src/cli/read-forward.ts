@@ -62,7 +62,8 @@ function namedLinks(values: Values, text: string): ReadonlyMap<number, HostPort[
   return undefined;
 }
 
-function forward(values: Values, backends: ReadonlyMap<number, Backend>): Command {
+/** The command of a static forward with these backends, by the port to listen on. */
+export function forward(values: Values, backends: ReadonlyMap<number, Backend>): Command {
   const [port = defaultPort] = backends.keys();
   const settings = readSettings(values, port);
   const discovery = { ...settings.discovery, ...everyFile };

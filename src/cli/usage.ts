@@ -1,4 +1,5 @@
 import { type Flag, flagGroups } from './flags.ts';
+import { subcommands } from './subcommands.ts';
 
 const head = `nuncio leads the connections of containers to their backends.
 
@@ -7,6 +8,8 @@ Usage:
   nuncio BACKEND [options]          forward one port to one backend
   nuncio --links [NAME:PORT,…]      forward each port of the linked containers
   nuncio resolve BACKEND [--watch]  what a backend comes to from here: endpoints, health, weight, age
+  nuncio simple-amb, docker-register, dynamic-etcd-amb
+                                    the trio of the CoreOS tutorial; --help after each tells more
   nuncio --setup-iptables           set the rules for an ambassador that may not do it itself
   nuncio --cleanup-iptables         remove them
 `;
@@ -55,8 +58,10 @@ function line(flag: Flag): string {
   return `${left}${gap}${wrapped(right)}\n`;
 }
 
-/** The text of `--help`. */
-export function usage(): string {
+/** The text of `--help`. @param of the subcommand that is asked about */
+export function usage(of?: string): string {
+  const own = subcommands.get(of);
+  if (own !== undefined) return own.usage;
   const options = flagGroups.map((group) => `\n${group.title}:\n${group.flags.map(line).join('')}`);
   return `${head}${options.join('')}${tail}`;
 }

@@ -71,3 +71,10 @@ export class Values {
     return items ?? [];
   }
 }
+
+/** A name that is one part of a registry's path; `what` begins the complaint where it is none. */
+export function wholeName(values: Values, what: string, name: string): string | undefined {
+  if (/^[^\s/?\p{Cc}]{1,255}$/u.test(name)) return name;
+  values.problems.push(`${what}: expected a name without "/", "?" and spaces, found ${JSON.stringify(name)}`);
+  return undefined;
+}
