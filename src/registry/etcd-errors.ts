@@ -64,7 +64,7 @@ function reason({ code, details }: GrpcFailure): string {
 
 function advice({ code, details }: GrpcFailure, path: string | undefined): string {
   if (code === permissionDenied) {
-    return `grant the user read (to register, readwrite) on ${path} and on everything below ${path}/`;
+    return `grant the user read on ${path} and on everything below ${path}/ (to register: readwrite)`;
   }
   if (code === resourceExhausted && /larger than max/.test(details))
     return 'there is too much below the path: name a longer one';

@@ -34,6 +34,7 @@ test('an inspection becomes a container', () => {
     env: [['A', '1']],
     labels: new Map([['x', 'y']]),
     networks: [{ id: 'n1', name: 'bridge', addresses: ['172.17.0.2'] }],
+    published: [],
     networkMode: 'bridge',
     image: 'sha256:web',
     pid: 4711,
@@ -53,6 +54,26 @@ test('every address of every network, IPv4 first, canonical; what is empty or li
     { id: 'n2', name: 'app', addresses: ['10.1.0.9'] },
     { id: 'n4', name: 'six', addresses: ['fd00::2'] },
     { id: 'n3', name: 'zoo', addresses: ['10.2.0.9', '2001:db8::9'] },
+  ]);
+});
+
+test('published ports, by container port; what is only exposed, or no port, is left out', () => {
+  const Ports = {
+    '443/tcp': null,
+    '53/udp': [{ HostIp: '10.0.0.5', HostPort: '1053' }],
+    '8080/tcp': [
+      { HostIp: '0.0.0.0', HostPort: '32768' },
+      { HostIp: '::', HostPort: '32769' },
+    ],
+    '80': [{ HostIp: '', HostPort: '8080' }],
+    '90/tcp': [{ HostIp: 'x', HostPort: '1' }, { HostIp: '10.0.0.5', HostPort: '' }, null],
+    'odd/tcp': [{ HostIp: '10.0.0.5', HostPort: '2' }],
+  };
+  assert.deepEqual(read({ NetworkSettings: { Ports } })?.published, [
+    { containerPort: 53, protocol: 'udp', hostIp: '10.0.0.5', hostPort: 1053 },
+    { containerPort: 80, protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 8080 },
+    { containerPort: 8080, protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 32_768 },
+    { containerPort: 8080, protocol: 'tcp', hostIp: '::', hostPort: 32_769 },
   ]);
 });
 
