@@ -40,6 +40,7 @@ test('the stream is opened before the list is read, and the snapshot is there af
     env: [['BACKEND_80', 'a:80']],
     labels: new Map(),
     networks: [{ id: 'net-bridge', name: 'bridge', addresses: ['10.0.0.1'] }],
+    published: [],
     networkMode: 'bridge',
     image: '',
     pid: 0,
