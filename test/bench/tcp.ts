@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Bed } from './bed/bed.ts';
 import { Caller } from './bed/caller.ts';
 import { machine, projectRoot, versions } from './bed/machine.ts';
+import { say, untilStopped } from './bed/until-stopped.ts';
 import type { PartName, PathName, Results, Run } from './figures.ts';
 import { type Measuring, measure } from './measure.ts';
 import { type Options, readOptions, usage } from './options.ts';
@@ -25,10 +26,6 @@ const turns: Readonly<Record<Options['mode'], readonly (readonly PartName[])[]>>
   quick: [['start', 'requests', 'connections', 'streams'], ['memory'], ['routes']],
 };
 const slowParts: readonly PartName[] = ['memory', 'routes'];
-
-function say(line: string): void {
-  console.error(`    ${line}`);
-}
 
 /** A checksum through the path, before anything is timed. @throws Error where the bytes are not those that were sent */
 async function verify(name: PathName, ways: Ways, backend: Backend): Promise<void> {
@@ -152,24 +149,11 @@ async function main(): Promise<number> {
     console.error(`${options.problems.join('\n')}\n\n${usage}`);
     return 2;
   }
-  const stop = new AbortController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.on(name, () => {
-      // A second one does not wait; what was started dies with this process.
-      if (stop.signal.aborted) process.exit(130);
-      stop.abort();
-    });
-  }
-  try {
-    const results = await bench(options, stop.signal);
+  return untilStopped(async (signal) => {
+    const results = await bench(options, signal);
     print(results);
     await save(results, options);
-    return 0;
-  } catch (thrown) {
-    if (stop.signal.aborted) say('stopped; everything that was started is gone');
-    else console.error(`bench: ${thrown instanceof Error ? thrown.message : thrown}`);
-    return stop.signal.aborted ? 130 : 1;
-  }
+  });
 }
 
 process.exitCode = await main();

@@ -11,6 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 export interface Target {
   readonly host: string;
   readonly port: number;
+  /** What the request says in Host; absent: the address. */
+  readonly domain?: string;
 }
 
 export type Task =
@@ -42,7 +44,15 @@ const held = new Set<Socket>();
 async function request(target: Target, path: string, limitMs: number): Promise<IncomingMessage> {
   // Every request on a connection of its own: it is the way that is asked about, not the connection.
   const agent = new Agent({ keepAlive: false });
-  const asked = get({ ...target, path, agent, signal: AbortSignal.timeout(limitMs) });
+  const { host, port, domain = host } = target;
+  const asked = get({
+    host,
+    port,
+    path,
+    headers: { host: domain },
+    agent,
+    signal: AbortSignal.timeout(limitMs),
+  });
   const [response] = (await once(asked, 'response')) as [IncomingMessage];
   if (response.statusCode !== 200) throw new Error(`status ${response.statusCode}`);
   return response;
@@ -77,11 +87,11 @@ async function awaitServed(target: Target, path: string, limitMs: number): Promi
 
 /** A connection that has carried one request, and is idle since. */
 async function open(target: Target, path: string): Promise<void> {
-  const socket = connect(target);
+  const socket = connect({ host: target.host, port: target.port });
   held.add(socket);
   socket.on('close', () => held.delete(socket));
   socket.on('error', () => {});
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${target.host}\r\n\r\n`);
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${target.domain ?? target.host}\r\n\r\n`);
   await once(socket, 'data', { signal: AbortSignal.timeout(answerMs) });
 }
 

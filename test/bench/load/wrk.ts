@@ -17,14 +17,16 @@ export interface WrkOptions {
   readonly seconds: number;
   /** False: each request has a connection of its own. */
   readonly keepAlive: boolean;
+  /** Each `Name: value`. */
+  readonly headers?: readonly string[];
   readonly signal: AbortSignal;
 }
 
 /** @throws Error where wrk fails */
 export async function wrk(place: Place, options: WrkOptions): Promise<WrkReport> {
-  const { url, seconds, keepAlive, signal } = options;
+  const { url, seconds, keepAlive, headers = [], signal } = options;
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, '--latency', '--timeout', '5s'];
-  if (!keepAlive) args.push('-H', 'Connection: close');
+  for (const header of keepAlive ? headers : [...headers, 'Connection: close']) args.push('-H', header);
   return parseWrk(await run(place, 'wrk', [...args, url], { limitMs: seconds * 1000 + 20_000, signal }));
 }
 
