@@ -197,14 +197,12 @@ test('the image alone with DISCOVERY=etcd://…: dnat, endpoints followed as the
   assert.equal(await page(docker, 'other', url), 'app2');
 });
 
-test("tags: /services/prod/app1/80[prod,app1];80 leads to whoever has them all, behind the user's own DNAT rule", async () => {
+test("tags: /services/prod/app1/80[prod,app1];80 leads to whoever has them all, behind the user's own DNAT or REDIRECT rule", async () => {
   const { docker } = engine;
   const { host } = registries;
   for (const name of ['right', 'half']) await web(docker, name);
   await inEtcd('/services/prod/app1/80/1/a', await ipOf('right'), 80, ['app1', 'prod', 'more']);
   await inEtcd('/services/prod/app1/80/2/b', await ipOf('half'), 80, ['prod']);
-  const rule = `iptables -t nat -I PREROUTING -p tcp -d ${host} -j DNAT --to-destination ${host}:3232`;
-  await engine.onHost(rule.split(' '));
   await Ambassador.start(engine, {
     name: 'embassy',
     network: 'host',
@@ -213,10 +211,15 @@ test("tags: /services/prod/app1/80[prod,app1];80 leads to whoever has them all, 
   });
   const env = { BACKEND_APP1: '/services/prod/app1/80[prod,app1];80' };
   await caller(docker, 'caller', { env });
-  for (let call = 0; call < 3; call++) {
-    assert.equal(await page(docker, 'caller', `http://${host}/`), 'right');
+  for (const jump of [`DNAT --to-destination ${host}:3232`, 'REDIRECT --to-ports 3232']) {
+    const rule = `iptables -t nat -I PREROUTING -p tcp -d ${host} -j ${jump}`;
+    await engine.onHost(rule.split(' '));
+    for (let call = 0; call < 3; call++) {
+      assert.equal(await page(docker, 'caller', `http://${host}/`), 'right', jump);
+    }
+    await engine.onHost(rule.replace('-I', '-D').split(' '));
   }
-  await engine.onHost(rule.replace('-I', '-D').split(' '));
+  assert.notEqual(await page(docker, 'caller', `http://${host}/`), 'right');
 });
 
 test('IPTABLES_TRACK_MAX_CONNECTIONS and IPTABLES_TRACK_TIMEOUT: the kernel has the value, or the log says why not', async () => {

@@ -35,7 +35,7 @@ for (const document of documents) {
       const known = new Set(flags.map(({ name }) => name));
       // Those of docker, of node and of the project's own scripts.
       const others = new Set([
-        ...'name cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
+        ...'name expose to-destination to-ports cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
           ' ',
         ),
         ...'down quick only paths save nuncio'.split(' '),
@@ -73,5 +73,23 @@ describe('measured figures', () => {
   it('of the chart are those of docs/benchmarks/latest.json', async () => {
     const svg = await readFile(join(root, 'docs/benchmarks/latest.svg'), 'utf8');
     assert.equal(svg, chart(await readPublished()), 'run scripts/bench report');
+  });
+});
+
+describe('docs/compatibility.md', () => {
+  it('names for every row the tests that hold it, by file and title', async () => {
+    const text = await readFile(join(root, 'docs/compatibility.md'), 'utf8');
+    const rows = text.split('\n').filter((line) => /^\| (?!---|what it was)/.test(line));
+    assert.ok(rows.length > 0);
+    for (const row of rows) {
+      const cell = row.split(' | ').at(-1)?.replace(/ \|$/, '') ?? '';
+      if (/^none: ./.test(cell)) continue;
+      for (const named of cell.split('<br>')) {
+        const [, file, title = ''] = /^`(test\/[\w./-]+\.test\.ts)`: (.{4,})$/.exec(named) ?? [];
+        assert.ok(file !== undefined, `a test's file and title, or "none: " and why: ${row}`);
+        const source = (await readFile(join(root, file), 'utf8')).replaceAll("\\'", "'");
+        assert.ok(source.includes(title), `${file} has no test "${title}"`);
+      }
+    }
   });
 });

@@ -170,10 +170,23 @@ describe('embassy', () => {
   });
 
   it('says what has no effect any more, and why', () => {
-    const argv = [...line.split(' '), '-logtostderr=true', '-vmodule', 'a=3'];
+    const glog =
+      '-logtostderr=true -alsologtostderr -stderrthreshold 2 -log_dir=/x -log_backtrace_at=a:1 -vmodule a=3';
+    const argv = [...line.split(' '), ...glog.split(' '), '-marathon-port=10001'];
+    const env = { INTERFACE: 'eth0', IPTABLES_TRACK_HASHSIZE: '16384' };
     assert.deepEqual(
-      notices(argv, { INTERFACE: 'eth0' }).map((notice) => notice.split(' ')[0]),
-      ['--interface', '--resync', '--logtostderr', '--vmodule', 'INTERFACE'],
+      notices(argv, env).map((notice) => notice.split(' ')[0]),
+      [
+        ...[
+          '--interface',
+          '--resync',
+          '--logtostderr',
+          '--alsologtostderr',
+          '--stderrthreshold',
+          '--log_dir',
+        ],
+        ...['--log_backtrace_at', '--vmodule', '--marathon-port', 'INTERFACE', 'IPTABLES_TRACK_HASHSIZE'],
+      ],
     );
     assert.match(notices(argv)[0] ?? '', /^--interface has no effect: the proxy listens on every address$/);
     assert.deepEqual(notices(['--omnimode'], { INTERFACE: 'eth0' }), []);
