@@ -25,6 +25,8 @@ export interface EndpointHealthOptions {
 interface Record {
   readonly backoff: Backoff;
   isDown: boolean;
+  /** Of the last failure. */
+  code: string | undefined;
   /** Ends the ejection, or later forgets the record. */
   timer: NodeJS.Timeout | undefined;
 }
@@ -60,6 +62,12 @@ export class EndpointHealth {
     return this.#records.get(endpointKey(address))?.isDown ?? false;
   }
 
+  /** Code of the endpoint's last failure ("ECONNREFUSED"), while it is down. */
+  failureOf(address: SocketAddress): string | undefined {
+    const record = this.#records.get(endpointKey(address));
+    return record?.isDown ? record.code : undefined;
+  }
+
   /**
    * A connection to the endpoint could not be made: it is down for 1 s, for twice as long each further time, 60 s at most.
    * An endpoint under active checks is down until one of them succeeds.
@@ -72,6 +80,7 @@ export class EndpointHealth {
     const record = this.#records.get(key) ?? this.#begin(key);
     if (record === undefined || record.isDown) return;
     record.isDown = true;
+    record.code = code;
     const downMs = record.backoff.next();
     clearTimeout(record.timer);
     const isChecked = this.#checks.has(key);
@@ -129,6 +138,7 @@ export class EndpointHealth {
     const record: Record = {
       backoff: new Backoff({ ...ejection, ...random }),
       isDown: false,
+      code: undefined,
       timer: undefined,
     };
     this.#records.set(key, record);

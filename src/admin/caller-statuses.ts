@@ -1,0 +1,37 @@
+import { anyPort, type CallerEntry, type RouteTable, type RouteTarget } from '../route/table.ts';
+import type { BackendStatus, CallerStatus, RouteStatus } from './status.ts';
+
+/** As much of a container's id as its engine prints. */
+const idLength = 12;
+
+/** Every caller of the table, by name, with its routes by port. */
+export function callerStatuses(
+  { callers }: Pick<RouteTable, 'callers'>,
+  backends: ReadonlyMap<string, BackendStatus>,
+): readonly CallerStatus[] {
+  return [...callers.values()]
+    .map((caller) => callerStatus(caller, backends))
+    .sort((a, b) => a.name.localeCompare(b.name));
+}
+
+function callerStatus(caller: CallerEntry, backends: ReadonlyMap<string, BackendStatus>): CallerStatus {
+  const routes = [...caller.routes].sort(([a], [b]) => a - b);
+  return {
+    id: caller.id.slice(0, idLength),
+    name: caller.name,
+    addresses: caller.addresses,
+    routes: routes.map(([port, target]) => routeStatus(port, target, backends)),
+  };
+}
+
+function routeStatus(
+  dialled: number,
+  target: RouteTarget,
+  backends: ReadonlyMap<string, BackendStatus>,
+): RouteStatus {
+  const port = dialled === anyPort ? 'any' : dialled;
+  if (target.kind === 'refused') return { port, state: 'refused', reason: target.reason };
+  const backend = backends.get(target.backendKey);
+  if (backend === undefined) return { port, state: 'down' };
+  return { port, state: backend.state, backend: backend.backend };
+}

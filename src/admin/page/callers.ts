@@ -1,0 +1,31 @@
+import type { CallerStatus, RouteStatus } from '../status.ts';
+import type { Shown } from './filter.ts';
+import { type Html, html } from './html.ts';
+import { badge, more, section } from './pieces.ts';
+
+/** Every container that may call, with what its ports lead to. */
+export function callersSection(shown: Shown<CallerStatus>): Html {
+  return section('callers', 'Callers', shown, 'No container runs that could call.', [
+    html`<div class="card"><table class="callers">
+<thead><tr><th scope="col">Container</th><th scope="col">Addresses</th><th scope="col">Routes</th></tr></thead>
+<tbody>${shown.items.map(callerRow)}</tbody>
+</table></div>`,
+    more(shown),
+  ]);
+}
+
+function callerRow({ id, name, addresses, routes }: CallerStatus): Html {
+  return html`<tr data-key="${id}">
+<th scope="row">${name}</th>
+<td data-label="Addresses" class="mono">${addresses.length === 0 ? 'any' : addresses.join(' ')}</td>
+<td data-label="Routes">${
+    routes.length === 0
+      ? html`<span class="since">it names no backend</span>`
+      : html`<ul class="routes">${routes.map(routeLine)}</ul>`
+  }</td>
+</tr>`;
+}
+
+function routeLine({ port, state, backend, reason }: RouteStatus): Html {
+  return html`<li>${badge(state)} <span class="mono">${port === 'any' ? 'any port' : port}</span> <span class="arrow" aria-hidden="true">→</span> <span class="target">${backend ?? reason}</span></li>`;
+}

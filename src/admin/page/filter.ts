@@ -1,0 +1,61 @@
+import type { BackendStatus, CallerStatus, Problem, Status } from '../status.ts';
+
+/** What the page shows at most of each kind; the filter finds the rest. */
+const maxShown = 200;
+
+/** Some of a list, and how many more there are. */
+export interface Shown<T> {
+  readonly items: readonly T[];
+  readonly found: number;
+  readonly total: number;
+}
+
+export interface FilteredStatus {
+  readonly backends: Shown<BackendStatus>;
+  readonly callers: Shown<CallerStatus>;
+  readonly problems: Shown<Problem>;
+}
+
+/** Worst first, so that what needs a look is at the top. */
+const order = ['down', 'degraded', 'waiting', 'refused', 'up'];
+
+/**
+ * What of a status fits a filter: every word of it occurs somewhere in the entry, in any letter case. Backends and callers
+ * in trouble come first, then by name.
+ */
+export function filterStatus(status: Status, filter: string): FilteredStatus {
+  const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  const some = <T>(all: readonly T[], textOf: (item: T) => readonly (string | number | undefined)[]) => {
+    const fitting = all.filter((item) => {
+      const text = textOf(item).join('\n').toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    return { items: fitting.slice(0, maxShown), found: fitting.length, total: all.length };
+  };
+  const backends = status.backends.toSorted(
+    (a, b) => rank(a.state) - rank(b.state) || a.backend.localeCompare(b.backend),
+  );
+  const worst = new Map(
+    status.callers.map((caller) => [caller, Math.min(99, ...caller.routes.map(({ state }) => rank(state)))]),
+  );
+  const callers = status.callers.toSorted(
+    (a, b) => (worst.get(a) ?? 0) - (worst.get(b) ?? 0) || a.name.localeCompare(b.name),
+  );
+  return {
+    backends: some(backends, backendText),
+    callers: some(callers, callerText),
+    problems: some(status.problems, ({ message, code, level }) => [message, code, level]),
+  };
+}
+
+function rank(state: string): number {
+  return order.indexOf(state);
+}
+
+function backendText({ backend, state, problem, endpoints }: BackendStatus) {
+  return [backend, state, problem, ...endpoints.flatMap((e) => [e.address, e.name, e.state, e.failure])];
+}
+
+function callerText({ name, id, addresses, routes }: CallerStatus) {
+  return [name, id, ...addresses, ...routes.flatMap((r) => [r.port, r.state, r.backend, r.reason])];
+}

@@ -1,0 +1,46 @@
+import type { Shown } from './filter.ts';
+import { count } from './format.ts';
+import { type Html, html, type Piece } from './html.ts';
+
+/** Words for states, and which colour they have. */
+const tones: Readonly<Record<string, string>> = {
+  up: 'good',
+  ready: 'good',
+  waiting: 'calm',
+  starting: 'calm',
+  draining: 'warn',
+  degraded: 'warn',
+  suspect: 'warn',
+  warn: 'warn',
+  ejected: 'bad',
+  down: 'bad',
+  refused: 'bad',
+  error: 'bad',
+};
+
+/** A state: a word, and a dot in its colour. */
+export function badge(state: string): Html {
+  return html`<span class="badge ${tones[state] ?? 'calm'}">${state}</span>`;
+}
+
+/** A part of the page; one that has nothing to show says so. */
+export function section(
+  id: string,
+  title: string,
+  shown: Shown<unknown>,
+  whenEmpty: string,
+  content: Piece,
+): Html {
+  const { found, total } = shown;
+  const number = found === total ? count(total) : `${count(found)} of ${count(total)}`;
+  const nothing = total === 0 ? whenEmpty : 'Nothing fits the filter.';
+  return html`<section id="${id}" data-key="${id}"><h2>${title} <span class="count">${number}</span></h2>
+${found === 0 ? html`<p class="empty">${nothing}</p>` : content}</section>`;
+}
+
+/** That there is more than is shown. */
+export function more({ items, found }: Shown<unknown>): Html | false {
+  return (
+    found > items.length && html`<p class="more">and ${count(found - items.length)} more: narrow the filter</p>`
+  );
+}

@@ -1,0 +1,118 @@
+/**
+ * What the status page, `/status` and `/metrics` show: plain data, as it stands at one moment. Times are ISO 8601 in UTC,
+ * rates are per second over the last seconds, bytes go "up" from a caller to an endpoint and "down" back to it.
+ */
+export interface Status {
+  readonly nuncio: ProgramStatus;
+  readonly traffic: TrafficStatus;
+  readonly callers: readonly CallerStatus[];
+  readonly backends: readonly BackendStatus[];
+  /** Warnings and errors of the log, the latest first; a bounded number. */
+  readonly problems: readonly Problem[];
+}
+
+/** starting: not everything is up yet; draining: asked to stop, open connections may end. */
+export type ProgramState = 'starting' | 'ready' | 'draining';
+
+export interface ProgramStatus {
+  readonly version: string;
+  readonly mode: string;
+  readonly host: string;
+  readonly state: ProgramState;
+  readonly since: string;
+  /** When this was read. */
+  readonly at: string;
+}
+
+/** What has been carried since the start. */
+export interface Counts {
+  /** Open at this moment. */
+  readonly active: number;
+  readonly connections: number;
+  readonly bytesUp: number;
+  readonly bytesDown: number;
+}
+
+export interface Rates {
+  readonly connectionsPerS: number;
+  readonly bytesUpPerS: number;
+  readonly bytesDownPerS: number;
+}
+
+export interface TrafficStatus extends Counts {
+  /** Where the proxy listens; absent until it does. */
+  readonly listen?: string;
+  readonly maxConnections: number;
+  readonly refused: number;
+  readonly rates: Rates & { readonly refusedPerS: number };
+  /** Rates of the last minutes, the oldest first, `everyMs` apart. */
+  readonly history: { readonly everyMs: number; readonly points: readonly Rates[] };
+}
+
+export interface CallerStatus {
+  readonly id: string;
+  readonly name: string;
+  readonly addresses: readonly string[];
+  readonly routes: readonly RouteStatus[];
+}
+
+export interface RouteStatus {
+  /** What the caller dials; "any" for the static forward. */
+  readonly port: number | 'any';
+  readonly state: BackendState | 'refused';
+  /** The descriptor's source; absent for a refused route. */
+  readonly backend?: string;
+  /** Why a route is refused. */
+  readonly reason?: string;
+}
+
+/**
+ * waiting: its source has not answered yet. up: every endpoint is. degraded: some are not, or its source fails and the
+ * endpoints are the last ones known. down: none is up.
+ */
+export type BackendState = 'waiting' | 'up' | 'degraded' | 'down';
+
+export interface BackendStatus extends Counts {
+  readonly backend: string;
+  /** What stands behind the descriptor's `?`. */
+  readonly options: Readonly<Record<string, string>>;
+  readonly state: BackendState;
+  /** Why its source cannot be read at present. */
+  readonly problem?: string;
+  /** Number of callers that have a route to it. */
+  readonly callers: number;
+  readonly failures: number;
+  readonly rates: Rates;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
+/**
+ * suspect: a connection to it failed lately, and it is in turn all the same, because too many of its set are.
+ * ejected: it is dialled only when all others have failed.
+ */
+export type EndpointState = 'up' | 'suspect' | 'ejected';
+
+export interface EndpointStatus extends Counts {
+  readonly address: string;
+  /** What its source calls it. */
+  readonly name: string;
+  readonly weight: number;
+  readonly priority: number;
+  readonly state: EndpointState;
+  readonly since: string;
+  /** Code of what failed last, while it is not up: "ECONNREFUSED". */
+  readonly failure?: string;
+  /** Dials that failed. */
+  readonly failures: number;
+  readonly rates: Rates;
+}
+
+export interface Problem {
+  readonly level: 'warn' | 'error';
+  readonly message: string;
+  readonly code?: string;
+  readonly first: string;
+  readonly last: string;
+  /** How often it was logged. */
+  readonly count: number;
+}
