@@ -9,6 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { HealthSocket, healthSocketPath } from './admin/health-socket.ts';
+import type { StatusBoard } from './admin/status-board.ts';
 import type { Backend } from './backend/backend.ts';
 import { type Discovery as ServiceDiscovery, serviceBackend } from './backend/discovery-service.ts';
 import { Callers } from './caller/callers.ts';
@@ -79,14 +80,15 @@ export interface ServicesSettings extends ProxySettings {
  *
  * @throws AppError ERR_DOCKER, ERR_RULES, ERR_CANNOT_START; what has started by then is on the stack
  */
-export async function startOmni(settings: OmniSettings, logger: Logger, parts: PartStack): Promise<void> {
+export async function startOmni(settings: OmniSettings, board: StatusBoard, parts: PartStack): Promise<void> {
+  const { logger } = board;
   const engine = connectEngine(settings.engine);
   const feed = await parts.begin(new LiveFeed({ engine, logger }));
   const version = await engine.engineVersion();
   logger.info(`docker ${version} at ${engine.host}: ${feed.containers.size} container(s) run`);
 
   const selfId = await findSelf(feed);
-  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
+  const { table, writer, health } = await startRoutes(settings, board, parts, feed, selfId);
   const { allowLocalTargets, registries, services, variablePrefix } = settings;
   const discovery =
     services === undefined
@@ -101,7 +103,7 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   describeCallers(table, logger);
 
   const own = await parts.begin(new OwnAddresses(logger));
-  const proxy = await startProxy(settings, logger, parts, {
+  const proxy = await startProxy(settings, board, parts, {
     routes: table,
     health,
     awaitCaller: (ip) => lookup.resolve(ip),
@@ -118,7 +120,7 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
   parts.defer((deadlineMs) => proxy.stop(deadlineMs));
   await startHealth(
     settings,
-    logger,
+    board,
     parts,
     () => `${describe(proxy)}, ${table.callers.size} caller(s) known`,
   );
@@ -131,17 +133,17 @@ export async function startOmni(settings: OmniSettings, logger: Logger, parts: P
  */
 export async function startForward(
   settings: ForwardSettings,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
 ): Promise<void> {
   const { backends } = settings;
-  const { table, health } = await startForwardRoutes(settings, backends, logger, parts);
+  const { table, health } = await startForwardRoutes(settings, backends, board, parts);
   const proxies: DataPlane[] = [];
   for (const port of backends.keys()) {
     const options = { routes: table, health, awaitCaller: noCaller, destination: 'own' as const };
-    proxies.push(await startProxy({ ...settings, port }, logger, parts, options));
+    proxies.push(await startProxy({ ...settings, port }, board, parts, options));
   }
-  await startHealth(settings, logger, parts, () => proxies.map(describe).join('; '));
+  await startHealth(settings, board, parts, () => proxies.map(describe).join('; '));
 }
 
 /**
@@ -151,13 +153,14 @@ export async function startForward(
  */
 export async function startServices(
   settings: ServicesSettings,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
 ): Promise<void> {
-  const { table, health } = await startForwardRoutes(settings, settings.backends, logger, parts);
+  const { logger } = board;
+  const { table, health } = await startForwardRoutes(settings, settings.backends, board, parts);
   const own = await parts.begin(new OwnAddresses(logger));
   // Where the rules are the operator's, a connection from here is no probe but a program in this very container.
-  const proxy = await startProxy(settings, logger, parts, {
+  const proxy = await startProxy(settings, board, parts, {
     routes: table,
     health,
     awaitCaller: noCaller,
@@ -168,7 +171,7 @@ export async function startServices(
     await beginRules(settings.rules, { manageRules: true, selfName: undefined, logger, parts });
   } else logger.info('no rules are set: --redirect or --dnat sets them, or your own lead to this port');
   parts.defer((deadlineMs) => proxy.stop(deadlineMs));
-  await startHealth(settings, logger, parts, () => describe(proxy));
+  await startHealth(settings, board, parts, () => describe(proxy));
 }
 
 const noCaller = async () => false;
@@ -177,11 +180,12 @@ const noCaller = async () => false;
 async function startForwardRoutes(
   settings: ProxySettings,
   backends: ReadonlyMap<number, Backend>,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
 ): Promise<{ table: RouteTable; health: EndpointHealth }> {
+  const { logger } = board;
   const { feed, selfId } = await startFeedFor([...backends.values()], settings.engine, logger, parts);
-  const { table, writer, health } = await startRoutes(settings, logger, parts, feed, selfId);
+  const { table, writer, health } = await startRoutes(settings, board, parts, feed, selfId);
   writer.forwardAll(backends);
   return { table, health };
 }
@@ -189,11 +193,12 @@ async function startForwardRoutes(
 /** Discovery, health, the table, and the one that writes it. */
 async function startRoutes(
   settings: ProxySettings,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
   feed: ContainerFeed | undefined,
   selfId: string | undefined,
 ): Promise<{ table: RouteTable; writer: RouteWriter; health: EndpointHealth }> {
+  const { logger } = board;
   const { sources } = await startDiscovery(settings.discovery, { logger, parts, feed, selfId });
   const health = new EndpointHealth({ connect: connectOnce, logger });
   parts.defer(() => health.stop());
@@ -201,15 +206,17 @@ async function startRoutes(
   const { allowLocalTargets } = settings;
   const writer = new RouteWriter({ table, sources, health, logger, allowLocalTargets });
   parts.defer(() => writer.stop());
+  board.showRoutes(table, health);
   return { table, writer, health };
 }
 
 async function startProxy(
   settings: ProxySettings,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
   options: Pick<DataPlaneOptions, 'routes' | 'health' | 'awaitCaller' | 'own' | 'destination'>,
 ): Promise<DataPlane> {
+  const { logger } = board;
   const { port, connectTimeoutMs } = settings;
   const openFiles = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
   const { maxConnections, problem } = connectionLimit(openFiles, settings.maxConnections);
@@ -217,17 +224,20 @@ async function startProxy(
   const limits = { connectTimeoutMs };
   const proxy = await makeDataPlane({ host: '::', port, maxConnections, logger, limits, ...options });
   await parts.begin(proxy);
+  board.showTraffic(proxy, maxConnections);
   logger.info(`${describe(proxy)}, at most ${maxConnections} connections`);
   return proxy;
 }
 
 async function startHealth(
   settings: ProxySettings,
-  logger: Logger,
+  board: StatusBoard,
   parts: PartStack,
   detail: () => string,
 ): Promise<void> {
+  const { logger } = board;
   const report = () => ({ isServing: true, detail: detail() });
+  board.showServing(() => report().isServing);
   await parts.begin(new HealthSocket({ path: healthSocketPath(settings.port), report, logger }));
 }
 

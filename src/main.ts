@@ -1,5 +1,8 @@
 #!/usr/bin/env -S node --max-semi-space-size=4
 /** Arguments in, exit code out: 0 stopped as asked, 1 it cannot run, 2 wrong usage. The one file that ends the process. */
+import { hostname } from 'node:os';
+import { beginAdmin } from './admin/begin.ts';
+import { StatusBoard } from './admin/status-board.ts';
 import { startForward, startOmni, startServices } from './ambassador.ts';
 import type { Command } from './cli/command.ts';
 import { runDockerRegister } from './cli/docker-register-command.ts';
@@ -25,26 +28,40 @@ const modeNames = {
   'docker-register': 'docker-register',
 } as const;
 
-function start(command: Running, logger: Logger, parts: PartStack): Promise<void> {
+function start(command: Running, board: StatusBoard, parts: PartStack): Promise<void> {
   switch (command.kind) {
     case 'omni':
-      return startOmni(command.settings, logger, parts);
+      return startOmni(command.settings, board, parts);
     case 'forward':
-      return startForward(command.settings, logger, parts);
+      return startForward(command.settings, board, parts);
     case 'services':
-      return startServices(command.settings, logger, parts);
+      return startServices(command.settings, board, parts);
     case 'docker-register':
-      return runDockerRegister(command.settings, logger, parts);
+      return runDockerRegister(command.settings, board.logger, parts);
   }
 }
 
 async function runAmbassador(command: Running, notices: readonly string[]): Promise<void> {
-  const logger = makeLogger(command.run.logLevel);
+  const { logLevel, drainMs, admin } = command.run;
+  const mode = modeNames[command.kind];
+  const board = new StatusBoard({
+    version: await version(),
+    mode,
+    host: hostname(),
+    logger: makeLogger(logLevel),
+  });
+  const { logger } = board;
   surviveFaults(logger);
-  logger.info(`nuncio ${await version()}, ${modeNames[command.kind]}, pid ${process.pid}`);
+  logger.info(`nuncio ${await version()}, ${mode}, pid ${process.pid}`);
   for (const notice of notices) logger.warn(notice);
-  await runUntilStopped((parts) => start(command, logger, parts), {
-    drainMs: command.run.drainMs,
+  const startAll = async (parts: PartStack) => {
+    await beginAdmin(admin, board, parts);
+    await start(command, board, parts);
+    parts.defer(() => board.become('draining'));
+    board.become('ready');
+  };
+  await runUntilStopped(startAll, {
+    drainMs,
     logger,
     onSignal: (listener) => {
       for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, listener);

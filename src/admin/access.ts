@@ -27,6 +27,9 @@ function digest(text: string): Buffer {
  * @param header the `Host` field
  */
 export function isLoopbackHost(header: string | undefined): boolean {
-  const host = (header ?? '').toLowerCase().replace(/:\d*$/, '').replace(/^\[(.*)\]$/, '$1');
+  const host = (header ?? '')
+    .toLowerCase()
+    .replace(/:\d*$/, '')
+    .replace(/^\[(.*)\]$/, '$1');
   return host === 'localhost' || (isIP(host) !== 0 && isLoopbackOrLinkLocal(host));
 }

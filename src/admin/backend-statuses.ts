@@ -2,11 +2,11 @@ import type { BackendOptions } from '../backend/backend.ts';
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import type { BackendEntry, RouteTable } from '../route/table.ts';
 import type { BackendState, BackendStatus, EndpointState, EndpointStatus, Rates } from './status.ts';
-import { noCounts, sum, type TrafficIndex } from './traffic.ts';
+import type { TrafficLedger } from './traffic-ledger.ts';
 
 /** What is known of endpoints besides what the route table says. */
 export interface EndpointKnowledge {
-  readonly traffic: TrafficIndex;
+  readonly ledger: Pick<TrafficLedger, 'ofEndpoint' | 'ofBackend'>;
   readonly stateOf: (
     backend: BackendEntry,
     endpoint: Endpoint,
@@ -32,8 +32,7 @@ export function backendStatuses(
       state: backendState(backend, endpoints),
       ...(problem === undefined ? {} : { problem }),
       callers: callers.get(key) ?? 0,
-      // Endpoints that are gone count too: what has been carried has been carried.
-      ...sum(known.traffic.get(key)?.values() ?? []),
+      ...known.ledger.ofBackend(key),
       rates: known.ratesOf(key),
       endpoints,
     });
@@ -41,11 +40,7 @@ export function backendStatuses(
   return statuses;
 }
 
-function endpointStatus(
-  backend: BackendEntry,
-  endpoint: Endpoint,
-  known: EndpointKnowledge,
-): EndpointStatus {
+function endpointStatus(backend: BackendEntry, endpoint: Endpoint, known: EndpointKnowledge): EndpointStatus {
   const address = endpointKey(endpoint);
   const { state, sinceMs } = known.stateOf(backend, endpoint);
   const failure = state === 'up' ? undefined : known.failureOf(endpoint);
@@ -55,9 +50,9 @@ function endpointStatus(
     weight: endpoint.weight,
     priority: endpoint.priority,
     state,
-    since: new Date(sinceMs).toISOString(),
+    since: sinceMs,
     ...(failure === undefined ? {} : { failure }),
-    ...(known.traffic.get(backend.key)?.get(address) ?? noCounts),
+    ...known.ledger.ofEndpoint(backend.key, address),
     rates: known.ratesOf(backend.key, address),
   };
 }

@@ -1,4 +1,4 @@
-import { anyPort, type CallerEntry, type RouteTable, type RouteTarget } from '../route/table.ts';
+import type { CallerEntry, RouteTable, RouteTarget } from '../route/table.ts';
 import type { BackendStatus, CallerStatus, RouteStatus } from './status.ts';
 
 /** As much of a container's id as its engine prints. */
@@ -25,11 +25,10 @@ function callerStatus(caller: CallerEntry, backends: ReadonlyMap<string, Backend
 }
 
 function routeStatus(
-  dialled: number,
+  port: number,
   target: RouteTarget,
   backends: ReadonlyMap<string, BackendStatus>,
 ): RouteStatus {
-  const port = dialled === anyPort ? 'any' : dialled;
   if (target.kind === 'refused') return { port, state: 'refused', reason: target.reason };
   const backend = backends.get(target.backendKey);
   if (backend === undefined) return { port, state: 'down' };

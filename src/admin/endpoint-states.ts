@@ -1,7 +1,7 @@
 import type { Endpoint } from '../core/endpoint.ts';
 import { endpointKey } from '../core/endpoint.ts';
 import type { BackendEntry, RouteChange } from '../route/table.ts';
-import type { StatusSources } from './sources.ts';
+import type { Health, Routes } from './sources.ts';
 import type { EndpointState } from './status.ts';
 
 interface Seen {
@@ -14,20 +14,22 @@ interface Seen {
  * whose half is down leaves in turn what another set ejects.
  */
 export class EndpointStates {
-  readonly #sources: Required<Pick<StatusSources, 'routes' | 'health'>>;
+  readonly #routes: Routes;
+  readonly #health: Health;
   readonly #now: () => number;
   readonly #seen = new Map<string, Map<string, Seen>>();
   readonly #ends: readonly (() => void)[];
 
   /** @param now epoch ms */
-  constructor(sources: Required<Pick<StatusSources, 'routes' | 'health'>>, now: () => number) {
-    this.#sources = sources;
+  constructor(routes: Routes, health: Health, now: () => number) {
+    this.#routes = routes;
+    this.#health = health;
     this.#now = now;
-    for (const backend of sources.routes.backends.values()) this.#look(backend);
+    for (const backend of routes.backends.values()) this.#look(backend);
     this.#ends = [
-      sources.routes.subscribe((change) => this.#onChange(change)),
+      routes.subscribe((change) => this.#onChange(change)),
       // A suspect endpoint changes nothing in the table.
-      sources.health.subscribe((key) => this.#onHealth(key)),
+      health.subscribe((key) => this.#onHealth(key)),
     ];
   }
 
@@ -47,7 +49,7 @@ export class EndpointStates {
   }
 
   #onHealth(key: string): void {
-    for (const backend of this.#sources.routes.backends.values()) {
+    for (const backend of this.#routes.backends.values()) {
       if (this.#seen.get(backend.key)?.has(key)) this.#look(backend);
     }
   }
@@ -66,6 +68,6 @@ export class EndpointStates {
 
   #stateOf(backend: BackendEntry, endpoint: Endpoint): EndpointState {
     if (backend.ejected.includes(endpointKey(endpoint))) return 'ejected';
-    return this.#sources.health.isDown(endpoint) ? 'suspect' : 'up';
+    return this.#health.isDown(endpoint) ? 'suspect' : 'up';
   }
 }

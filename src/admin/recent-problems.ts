@@ -60,8 +60,8 @@ export class RecentProblems implements Logger {
       level,
       message,
       ...(code === undefined ? {} : { code }),
-      first: new Date(firstMs).toISOString(),
-      last: new Date(lastMs).toISOString(),
+      first: firstMs,
+      last: lastMs,
       count,
     }));
   }

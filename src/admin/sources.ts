@@ -1,11 +1,13 @@
 /** What the status is read from. The ambassador hands each in as its part comes up; all of it is plain to fake. */
 import type { SocketAddress } from '../core/address.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { EndpointHealth } from '../health/endpoint-health.ts';
 import type { RouteTable } from '../route/table.ts';
 
-/** What a data plane has carried to one endpoint for one backend, since it started. */
+/** What a data plane has carried to one endpoint for one backend, since it began to count it. */
 export interface EndpointTraffic {
-  readonly backendKey: string;
+  /** The backend's key in the route table. */
+  readonly backend: string;
   /** `endpointKey` of its address. */
   readonly endpoint: string;
   readonly active: number;
@@ -16,20 +18,17 @@ export interface EndpointTraffic {
   readonly bytesDown: number;
 }
 
-/** What a data plane has done since it started. */
-export interface ProxyTraffic {
+/** A data plane: what accepts connections, or redirects them. Its numbers are since its start. */
+export interface TrafficSource {
+  /** Where it listens. */
   readonly address: SocketAddress | undefined;
-  readonly maxConnections: number;
-  readonly active: number;
-  readonly served: number;
-  readonly refused: number;
-  readonly endpoints: Iterable<EndpointTraffic>;
+  readonly counters: { readonly active: number; readonly served: number; readonly refused: number };
+  /** What carries the bytes: `2 workers`. */
+  readonly kind: string;
+  /** Endpoints that are in no route any more may be left out. */
+  traffic(): Iterable<EndpointTraffic>;
 }
 
-export interface StatusSources {
-  readonly routes?: Pick<RouteTable, 'callers' | 'backends' | 'subscribe'>;
-  readonly health?: Pick<EndpointHealth, 'isDown' | 'failureOf' | 'subscribe'>;
-  readonly proxy?: () => ProxyTraffic;
-  /** Whether connections are accepted and routed: what `nuncio --health` asks. */
-  readonly isServing?: () => boolean;
-}
+export type Routes = Pick<RouteTable, 'callers' | 'backends' | 'subscribe'>;
+export type Health = Pick<EndpointHealth, 'isDown' | 'failureOf' | 'subscribe'>;
+export type GatewaySource = () => GatewayStatus;

@@ -1,10 +1,10 @@
 /**
- * Gathers what the ambassador shows of itself. Its parts are joined as they come up; the page, the JSON and the metrics are
+ * Gathers what the ambassador shows of itself. Its parts are shown as they come up; the page, the JSON and the metrics are
  * all made from `status()`.
  *
  *     const board = new StatusBoard({ version, mode: 'omni mode', host: hostname(), logger });
- *     board.join({ routes: table, health });
- *     board.join({ proxy: () => traffic });
+ *     board.showRoutes(table, health);
+ *     board.showTraffic(proxy, maxConnections);
  *     board.become('ready');
  *     board.status();
  *
@@ -16,11 +16,12 @@ import type { Part } from '../core/part.ts';
 import { backendStatuses } from './backend-statuses.ts';
 import { callerStatuses } from './caller-statuses.ts';
 import { EndpointStates } from './endpoint-states.ts';
-import { RateMeter } from './rate-meter.ts';
+import { gatewayTotals, gatewayView } from './gateway-view.ts';
+import { RateMeter, type Total } from './rate-meter.ts';
 import { RecentProblems } from './recent-problems.ts';
-import type { ProxyTraffic, StatusSources } from './sources.ts';
-import type { Counts, ProgramState, Rates, Status, TrafficStatus } from './status.ts';
-import { indexTraffic, ratesOf, sum, type TrafficIndex, totalsOf } from './traffic.ts';
+import type { GatewaySource, Health, Routes, TrafficSource } from './sources.ts';
+import type { ProgramState, Rates, Status, TrafficStatus } from './status.ts';
+import { TrafficLedger } from './traffic-ledger.ts';
 
 export interface StatusBoardOptions {
   readonly version: string;
@@ -37,15 +38,9 @@ export interface StatusBoardOptions {
 const sampleMs = 2000;
 const historyLength = 60;
 
+/** In the meter: everything; else a backend's key, alone or with an endpoint behind it. */
 const allTraffic = '';
-const idle: ProxyTraffic = {
-  address: undefined,
-  maxConnections: 0,
-  active: 0,
-  served: 0,
-  refused: 0,
-  endpoints: [],
-};
+const noRoutes = { callers: new Map(), backends: new Map() };
 
 export class StatusBoard implements Part {
   /** The log that the ambassador writes; its latest warnings are shown. */
@@ -53,9 +48,14 @@ export class StatusBoard implements Part {
   readonly #options: StatusBoardOptions;
   readonly #now: () => number;
   readonly #startedMs: number;
-  readonly #rates = new RateMeter();
+  readonly #meter = new RateMeter();
+  readonly #ledger = new TrafficLedger();
+  readonly #traffic: { readonly source: TrafficSource; readonly maxConnections: number }[] = [];
   #state: ProgramState = 'starting';
-  #sources: StatusSources = {};
+  #routes: Routes | undefined;
+  #health: Health | undefined;
+  #gateway: GatewaySource | undefined;
+  #isServing: () => boolean = () => false;
   #states: EndpointStates | undefined;
   #timer: NodeJS.Timeout | undefined;
   #history: readonly Rates[] = [];
@@ -80,18 +80,34 @@ export class StatusBoard implements Part {
     this.#states = undefined;
   }
 
-  join(sources: StatusSources): void {
-    this.#sources = { ...this.#sources, ...sources };
-    if (this.#timer !== undefined) this.#watchStates();
+  /** Callers, backends and endpoints. */
+  showRoutes(routes: Routes, health: Health): void {
+    this.#routes = routes;
+    this.#health = health;
+    this.#watchStates();
+  }
+
+  /** One more data plane. */
+  showTraffic(source: TrafficSource, maxConnections: number): void {
+    this.#traffic.push({ source, maxConnections });
+  }
+
+  /** Applications and services. */
+  showGateway(gateway: GatewaySource): void {
+    this.#gateway = gateway;
+  }
+
+  /** @param isServing whether connections are accepted and routed, at any moment from now on */
+  showServing(isServing: () => boolean): void {
+    this.#isServing = isServing;
   }
 
   become(state: ProgramState): void {
     this.#state = state;
   }
 
-  /** Whether connections are accepted and routed. */
   get isServing(): boolean {
-    return this.#sources.isServing?.() ?? false;
+    return this.#isServing();
   }
 
   /** Whether everything is up and the ambassador is not about to end. */
@@ -99,90 +115,80 @@ export class StatusBoard implements Part {
     return this.isServing && this.#state === 'ready';
   }
 
-  /** How many warnings and errors the log has had. */
-  get problemCounts(): RecentProblems['counts'] {
-    return this.logger.counts;
-  }
-
   /** Reads the counters for the rates; the timer's work, every 2 s. */
   sample(): void {
-    const traffic = this.#traffic();
-    const { served, refused } = traffic;
-    const totals = new Map<string, readonly number[]>();
-    const index = indexTraffic(traffic.endpoints);
-    for (const [backendKey, endpoints] of index) {
-      totals.set(rateName(backendKey), totalsOf(sum(endpoints.values())));
-      for (const [endpoint, counts] of endpoints)
-        totals.set(rateName(backendKey, endpoint), totalsOf(counts));
+    this.#readTraffic();
+    const totals = new Map<string, Total>([[allTraffic, { ...this.#ledger.total(), ...this.#served() }]]);
+    for (const [backend, endpoint] of this.#ledger.names()) {
+      const counts =
+        endpoint === undefined ? this.#ledger.ofBackend(backend) : this.#ledger.ofEndpoint(backend, endpoint);
+      totals.set(meterName(backend, endpoint), counts);
     }
-    const { bytesUp, bytesDown } = allBytes(index);
-    totals.set(allTraffic, [served, bytesUp, bytesDown, refused]);
-    this.#rates.sample(performance.now(), totals);
-    this.#history = [...this.#history, ratesOf(this.#rates.of(allTraffic, 3))].slice(-historyLength);
+    const gateway = this.#gateway?.();
+    for (const [name, total] of gateway === undefined ? [] : gatewayTotals(gateway)) totals.set(name, total);
+    this.#meter.sample(performance.now(), totals);
+    this.#history = [...this.#history, this.#meter.of(allTraffic)].slice(-historyLength);
   }
 
   status(): Status {
+    this.#readTraffic();
     const { version, mode, host } = this.#options;
-    const { routes, health } = this.#sources;
-    const traffic = this.#traffic();
-    const index = indexTraffic(traffic.endpoints);
-    const backends = backendStatuses(routes ?? noRoutes, {
-      traffic: index,
+    const routes = this.#routes ?? noRoutes;
+    const gateway = this.#gateway?.();
+    const backends = backendStatuses(routes, {
+      ledger: this.#ledger,
       stateOf: (backend, endpoint) =>
         this.#states?.of(backend, endpoint) ?? { state: 'up', sinceMs: this.#startedMs },
-      failureOf: (endpoint) => health?.failureOf(endpoint),
-      ratesOf: (backendKey, endpoint) => ratesOf(this.#rates.of(rateName(backendKey, endpoint), 3)),
+      failureOf: (endpoint) => this.#health?.failureOf(endpoint),
+      ratesOf: (backend, endpoint) => this.#meter.of(meterName(backend, endpoint)),
     });
     return {
-      nuncio: {
-        version,
-        mode,
-        host,
-        state: this.#state,
-        since: new Date(this.#startedMs).toISOString(),
-        at: new Date(this.#now()).toISOString(),
-      },
-      traffic: this.#trafficStatus(traffic, index),
-      callers: callerStatuses(routes ?? noRoutes, backends),
+      nuncio: { version, mode, host, state: this.#state, since: this.#startedMs, at: this.#now() },
+      traffic: this.#trafficStatus(),
+      callers: callerStatuses(routes, backends),
       backends: [...backends.values()],
+      ...(gateway === undefined ? {} : { gateway: gatewayView(gateway, (name) => this.#meter.of(name)) }),
       problems: this.logger.list(),
     };
   }
 
-  #traffic(): ProxyTraffic {
-    return this.#sources.proxy?.() ?? idle;
-  }
-
-  #trafficStatus(traffic: ProxyTraffic, index: TrafficIndex): TrafficStatus {
-    const { address, maxConnections, active, served, refused } = traffic;
-    const perS = this.#rates.of(allTraffic, 4);
+  #trafficStatus(): TrafficStatus {
+    const { bytesUp, bytesDown } = this.#ledger.total();
+    const addresses = this.#traffic.flatMap(({ source }) => source.address ?? []);
     return {
-      ...(address === undefined ? {} : { listen: formatHostPort(address.ip, address.port) }),
-      maxConnections,
-      active,
-      connections: served,
-      refused,
-      ...allBytes(index),
-      rates: { ...ratesOf(perS), refusedPerS: perS[3] ?? 0 },
+      listen: addresses.map(({ ip, port }) => formatHostPort(ip, port)),
+      dataPlanes: this.#traffic.map(({ source }) => source.kind),
+      maxConnections: this.#traffic.reduce((total, { maxConnections }) => total + maxConnections, 0),
+      ...this.#served(),
+      bytesUp,
+      bytesDown,
+      rates: this.#meter.of(allTraffic),
       history: { everyMs: sampleMs, points: this.#history },
     };
   }
 
+  #served(): Pick<TrafficStatus, 'active' | 'connections' | 'refused'> {
+    const sum = { active: 0, connections: 0, refused: 0 };
+    for (const { source } of this.#traffic) {
+      sum.active += source.counters.active;
+      sum.connections += source.counters.served;
+      sum.refused += source.counters.refused;
+    }
+    return sum;
+  }
+
+  #readTraffic(): void {
+    this.#ledger.read(this.#traffic.flatMap(({ source }) => [...source.traffic()]));
+  }
+
   #watchStates(): void {
-    const { routes, health } = this.#sources;
-    if (this.#states !== undefined || routes === undefined || health === undefined) return;
-    this.#states = new EndpointStates({ routes, health }, this.#now);
+    if (this.#timer === undefined || this.#states !== undefined) return;
+    if (this.#routes === undefined || this.#health === undefined) return;
+    this.#states = new EndpointStates(this.#routes, this.#health, this.#now);
   }
 }
 
-const noRoutes = { callers: new Map(), backends: new Map() };
-
-/** Descriptors hold no line breaks, so a name cannot be two things. */
-function rateName(backendKey: string, endpoint?: string): string {
-  return endpoint === undefined ? backendKey : `${backendKey}\n${endpoint}`;
-}
-
-function allBytes(index: TrafficIndex): Pick<Counts, 'bytesUp' | 'bytesDown'> {
-  const { bytesUp, bytesDown } = sum([...index.values()].flatMap((endpoints) => [...endpoints.values()]));
-  return { bytesUp, bytesDown };
+/** Keys of backends hold no line breaks, so a name cannot be two things. */
+function meterName(backend: string, endpoint?: string): string {
+  return endpoint === undefined ? backend : `${backend}\n${endpoint}`;
 }

@@ -1,12 +1,16 @@
 /**
- * What the status page, `/status` and `/metrics` show: plain data, as it stands at one moment. Times are ISO 8601 in UTC,
- * rates are per second over the last seconds, bytes go "up" from a caller to an endpoint and "down" back to it.
+ * What the status page, `/status` and `/metrics` show: plain data, as it stands at one moment. Times are ms since
+ * 1970, rates are per second over the last seconds, bytes go "up" from a caller to an endpoint and "down" back to it.
  */
+import type { ApplicationStatus, GatewayStatus, ServiceStatus } from '../core/gateway-status.ts';
+
 export interface Status {
   readonly nuncio: ProgramStatus;
   readonly traffic: TrafficStatus;
   readonly callers: readonly CallerStatus[];
   readonly backends: readonly BackendStatus[];
+  /** Absent where no gateway runs. */
+  readonly gateway?: GatewayView;
   /** Warnings and errors of the log, the latest first; a bounded number. */
   readonly problems: readonly Problem[];
 }
@@ -19,9 +23,9 @@ export interface ProgramStatus {
   readonly mode: string;
   readonly host: string;
   readonly state: ProgramState;
-  readonly since: string;
+  readonly since: number;
   /** When this was read. */
-  readonly at: string;
+  readonly at: number;
 }
 
 /** What has been carried since the start. */
@@ -40,11 +44,13 @@ export interface Rates {
 }
 
 export interface TrafficStatus extends Counts {
-  /** Where the proxy listens; absent until it does. */
-  readonly listen?: string;
+  /** Where the proxy listens; empty until it does. */
+  readonly listen: readonly string[];
+  /** What carries the bytes: `2 workers`. */
+  readonly dataPlanes: readonly string[];
   readonly maxConnections: number;
   readonly refused: number;
-  readonly rates: Rates & { readonly refusedPerS: number };
+  readonly rates: Rates;
   /** Rates of the last minutes, the oldest first, `everyMs` apart. */
   readonly history: { readonly everyMs: number; readonly points: readonly Rates[] };
 }
@@ -57,8 +63,8 @@ export interface CallerStatus {
 }
 
 export interface RouteStatus {
-  /** What the caller dials; "any" for the static forward. */
-  readonly port: number | 'any';
+  /** What the caller dials. */
+  readonly port: number;
   readonly state: BackendState | 'refused';
   /** The descriptor's source; absent for a refused route. */
   readonly backend?: string;
@@ -99,7 +105,7 @@ export interface EndpointStatus extends Counts {
   readonly weight: number;
   readonly priority: number;
   readonly state: EndpointState;
-  readonly since: string;
+  readonly since: number;
   /** Code of what failed last, while it is not up: "ECONNREFUSED". */
   readonly failure?: string;
   /** Dials that failed. */
@@ -107,12 +113,32 @@ export interface EndpointStatus extends Counts {
   readonly rates: Rates;
 }
 
+/** Applications by domain, services by port. */
+export interface GatewayView extends Pick<GatewayStatus, 'registry' | 'http' | 'skipped'> {
+  readonly applications: readonly ApplicationView[];
+  readonly services: readonly ServiceView[];
+}
+
+export interface ApplicationView extends Omit<ApplicationStatus, 'endpoints'> {
+  readonly state: BackendState;
+  /** Of requests, in place of connections. */
+  readonly rates: Rates;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
+export interface ServiceView extends Omit<ServiceStatus, 'endpoints'> {
+  /** Of its endpoints; `state` is that of its port. */
+  readonly health: BackendState;
+  readonly connectionsPerS: number;
+  readonly endpoints: readonly EndpointStatus[];
+}
+
 export interface Problem {
   readonly level: 'warn' | 'error';
   readonly message: string;
   readonly code?: string;
-  readonly first: string;
-  readonly last: string;
+  readonly first: number;
+  readonly last: number;
   /** How often it was logged. */
   readonly count: number;
 }

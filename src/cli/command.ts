@@ -1,3 +1,4 @@
+import type { AdminSettings } from '../admin/settings.ts';
 import type { ForwardSettings, OmniSettings, ServicesSettings } from '../ambassador.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
@@ -14,6 +15,8 @@ export interface RunSettings {
   readonly logLevel: LogLevel;
   /** How long open connections may go on after SIGTERM, ms. */
   readonly drainMs: number;
+  /** Absent: no status page. */
+  readonly admin?: AdminSettings;
 }
 
 /** What `nuncio resolve` is told. */

@@ -21,7 +21,7 @@ function parseServer(text: string): SocketAddress | undefined {
 }
 
 /** The text of a file that a flag names. */
-function readFlagFile(values: Values, name: string): string | undefined {
+export function readFlagFile(values: Values, name: string): string | undefined {
   const path = values.text(name);
   if (path === undefined) return undefined;
   try {

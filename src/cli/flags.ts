@@ -93,7 +93,6 @@ export const flagGroups: readonly FlagGroup[] = [
         value: 'PORT[,PORT]',
         help: 'with --dnat: take these ports although the host itself listens on them',
       },
-      { name: 'admin-port', value: 'PORT', help: 'leave this port out of the rules' },
       {
         name: 'rules',
         value: 'auto|off',
@@ -188,6 +187,21 @@ export const flagGroups: readonly FlagGroup[] = [
         help: 'only endpoints whose checks in Consul pass (default true)',
       },
       { name: 'verbosity', alias: 'v', value: 'N', help: "embassy's log level: 4 and more is debug" },
+    ],
+  },
+  {
+    title: 'Status page',
+    flags: [
+      {
+        name: 'admin-port',
+        value: 'PORT',
+        help: 'serve the status page, /status, /metrics, /healthz and /readyz here; the rules leave this port out',
+      },
+      {
+        name: 'admin-password-file',
+        value: 'FILE',
+        help: 'its first line is the password of the status page, as STATS_PASSWORD is; without one it listens on loopback only',
+      },
     ],
   },
   {

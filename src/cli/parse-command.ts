@@ -2,6 +2,7 @@ import { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import type { Command } from './command.ts';
+import { adminPortProblem } from './read-admin.ts';
 import { isEmbassy, readEmbassy } from './read-embassy.ts';
 import { defaultPort, readForward, readLinkForwards } from './read-forward.ts';
 import { readLocalhostRules } from './read-localhost-rules.ts';
@@ -69,6 +70,8 @@ export function parseCommand(argv: readonly string[], env: Environment): Result<
   const given = readArguments(argv, env);
   const { values, unknown } = given;
   const command = readCommand(given, argv.length);
+  const clash = command === undefined ? undefined : adminPortProblem(command);
+  if (clash !== undefined) values.problems.push(clash);
   // A flag that is not known may be the mode itself, or leave its value behind as a second backend: what follows from
   // that is no news.
   const problems = [...unknown, ...values.problems, ...(unknown.length === 0 ? values.shapeProblems : [])];

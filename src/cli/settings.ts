@@ -6,6 +6,7 @@ import type { RuleSettings } from '../nat/settings.ts';
 import type { TrackingSettings } from '../nat/tracking.ts';
 import { type LogLevel, logLevels, type RunSettings } from './command.ts';
 import { readDiscovery } from './discovery-settings.ts';
+import { readAdmin } from './read-admin.ts';
 import type { Values } from './values.ts';
 
 /** embassy's documents ran it with -v=3 throughout: that much was its ordinary log. */
@@ -30,7 +31,7 @@ export function readLogLevel(values: Values): LogLevel {
 }
 
 export function readRun(values: Values): RunSettings {
-  return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000) };
+  return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000), ...readAdmin(values) };
 }
 
 export function readEngine(values: Values): EngineOptions {

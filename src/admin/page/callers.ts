@@ -27,5 +27,5 @@ function callerRow({ id, name, addresses, routes }: CallerStatus): Html {
 }
 
 function routeLine({ port, state, backend, reason }: RouteStatus): Html {
-  return html`<li>${badge(state)} <span class="mono">${port === 'any' ? 'any port' : port}</span> <span class="arrow" aria-hidden="true">→</span> <span class="target">${backend ?? reason}</span></li>`;
+  return html`<li>${badge(state)} <span class="mono">${port}</span> <span class="arrow" aria-hidden="true">→</span> ${backend === undefined ? html`<span class="reason">${reason}</span>` : html`<span class="target">${backend}</span>`}</li>`;
 }

@@ -1,4 +1,15 @@
-import type { BackendStatus, CallerStatus, Problem, Status } from '../status.ts';
+import type {
+  ApplicationView,
+  BackendStatus,
+  CallerStatus,
+  EndpointStatus,
+  GatewayView,
+  Problem,
+  ServiceView,
+  Status,
+} from '../status.ts';
+
+type SkippedKey = GatewayView['skipped']['keys'][number];
 
 /** What the page shows at most of each kind; the filter finds the rest. */
 const maxShown = 200;
@@ -11,6 +22,9 @@ export interface Shown<T> {
 }
 
 export interface FilteredStatus {
+  readonly applications: Shown<ApplicationView>;
+  readonly services: Shown<ServiceView>;
+  readonly skipped: Shown<SkippedKey>;
   readonly backends: Shown<BackendStatus>;
   readonly callers: Shown<CallerStatus>;
   readonly problems: Shown<Problem>;
@@ -41,7 +55,21 @@ export function filterStatus(status: Status, filter: string): FilteredStatus {
   const callers = status.callers.toSorted(
     (a, b) => (worst.get(a) ?? 0) - (worst.get(b) ?? 0) || a.name.localeCompare(b.name),
   );
+  const { applications = [], services = [], skipped } = status.gateway ?? {};
   return {
+    applications: some(
+      applications.toSorted((a, b) => rank(a.state) - rank(b.state) || a.domain.localeCompare(b.domain)),
+      (application) => [application.domain, application.state, ...endpointText(application.endpoints)],
+    ),
+    services: some(services, ({ name, port, state, health, problem, endpoints }) => [
+      name,
+      port,
+      state,
+      health,
+      problem,
+      ...endpointText(endpoints),
+    ]),
+    skipped: some(skipped?.keys ?? [], ({ key, reason }) => [key, reason]),
     backends: some(backends, backendText),
     callers: some(callers, callerText),
     problems: some(status.problems, ({ message, code, level }) => [message, code, level]),
@@ -53,7 +81,11 @@ function rank(state: string): number {
 }
 
 function backendText({ backend, state, problem, endpoints }: BackendStatus) {
-  return [backend, state, problem, ...endpoints.flatMap((e) => [e.address, e.name, e.state, e.failure])];
+  return [backend, state, problem, ...endpointText(endpoints)];
+}
+
+function endpointText(endpoints: readonly EndpointStatus[]) {
+  return endpoints.flatMap(({ address, name, state, failure }) => [address, name, state, failure]);
 }
 
 function callerText({ name, id, addresses, routes }: CallerStatus) {

@@ -23,12 +23,12 @@ export function perSecond(value: number): string {
 }
 
 function short(value: number): string {
-  return value < 9.95 && !Number.isInteger(value) ? value.toFixed(1) : count(value);
+  return value < 9.95 ? String(Number(value.toFixed(1))) : count(value);
 }
 
 /** How long it was from one time to another, in its two largest units: `3 d 4 h`, `12 min`, `5 s`. */
-export function duration(fromIso: string, toIso: string): string {
-  const seconds = Math.max(0, Math.floor((Date.parse(toIso) - Date.parse(fromIso)) / 1000));
+export function duration(from: number, to: number): string {
+  const seconds = Math.max(0, Math.floor((to - from) / 1000));
   const [d, h, min, s] = [seconds / 86_400, (seconds / 3600) % 24, (seconds / 60) % 60, seconds % 60].map(
     Math.floor,
   );
@@ -37,7 +37,7 @@ export function duration(fromIso: string, toIso: string): string {
   return min ? `${min} min` : `${s} s`;
 }
 
-/** `2026-11-21 13:05:09` of an ISO time; UTC. */
-export function timeOfDay(iso: string): string {
-  return iso.slice(0, 19).replace('T', ' ');
+/** `2026-11-21 13:05:09`; UTC. @param at epoch ms */
+export function dateTime(at: number): string {
+  return new Date(at).toISOString().slice(0, 19).replace('T', ' ');
 }

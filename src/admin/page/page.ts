@@ -6,7 +6,8 @@ import type { Status } from '../status.ts';
 import { backendsSection } from './backends.ts';
 import { callersSection } from './callers.ts';
 import { filterStatus } from './filter.ts';
-import { bytes, count, duration, perSecond, timeOfDay } from './format.ts';
+import { bytes, count, dateTime, duration, perSecond } from './format.ts';
+import { gatewaySections } from './gateway.ts';
 import { type Html, html, type Piece } from './html.ts';
 import { badge } from './pieces.ts';
 import { problemsSection } from './problems.ts';
@@ -17,8 +18,9 @@ const historySlots = 60;
 
 /** @param filter what the reader typed; at most as long as a request's target may be */
 export function renderPage(status: Status, filter: string): string {
-  const { nuncio } = status;
-  const { backends, callers, problems } = filterStatus(status, filter);
+  const { nuncio, gateway, backends, callers } = status;
+  const { listen } = status.traffic;
+  const filtered = filterStatus(status, filter);
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -34,28 +36,30 @@ export function renderPage(status: Status, filter: string): string {
 <header class="top">
 <h1><img src="icon.svg" alt="" width="28" height="28">Nuncio</h1>
 <form role="search"><input type="search" name="q" value="${filter}" placeholder="Filter" aria-label="Filter by container, backend, address or state" autocomplete="off" spellcheck="false" maxlength="200"></form>
-<p id="live" class="live" role="status"><noscript>as of ${timeOfDay(nuncio.at).slice(11)} UTC</noscript></p>
+<p id="live" class="live" role="status"><noscript>as of ${dateTime(nuncio.at).slice(11)} UTC</noscript></p>
 </header>
 <main id="main">
 <section class="summary" data-key="summary">
 <p>${badge(nuncio.state)} <strong>${nuncio.host}</strong> ${nuncio.mode}, up ${duration(nuncio.since, nuncio.at)}${
-    status.traffic.listen !== undefined && html`, listening on <span class="mono">${status.traffic.listen}</span>`
+    listen.length > 0 && html`, listening on <span class="mono">${listen.join(' ')}</span>`
   }</p>
 ${tiles(status)}
 </section>
-${backendsSection(backends, nuncio.at)}
-${callersSection(callers)}
-${problemsSection(problems, nuncio.at)}
-<footer>Nuncio ${nuncio.version} · up since ${timeOfDay(nuncio.since)} UTC · <a href="status">JSON</a> · <a href="metrics">metrics</a></footer>
+${gateway !== undefined && gatewaySections(gateway, filtered, nuncio.at)}
+${(backends.length > 0 || gateway === undefined) && backendsSection(filtered.backends, nuncio.at)}
+${(callers.length > 0 || gateway === undefined) && callersSection(filtered.callers)}
+${problemsSection(filtered.problems, nuncio.at)}
+<footer>Nuncio ${nuncio.version} · up since ${dateTime(nuncio.since)} UTC · <a href="status">JSON</a> · <a href="metrics">metrics</a></footer>
 </main>
 </body>
 </html>
 `.text;
 }
 
-function tiles({ traffic, backends }: Status): Html {
+function tiles({ traffic, backends, gateway }: Status): Html {
   const { rates, history } = traffic;
-  const endpoints = backends.flatMap((backend) => backend.endpoints);
+  const sets = [...backends, ...(gateway?.applications ?? []), ...(gateway?.services ?? [])];
+  const endpoints = sets.flatMap((set) => set.endpoints);
   const up = endpoints.filter(({ state }) => state === 'up').length;
   const line = (values: readonly number[]) => sparkline(values, historySlots);
   return html`<dl class="tiles">
@@ -63,7 +67,8 @@ ${tile('Open connections', count(traffic.active), `at most ${count(traffic.maxCo
 ${tile('Connections', perSecond(rates.connectionsPerS), `${count(traffic.connections)} in all`, line(history.points.map((p) => p.connectionsPerS)))}
 ${tile('To endpoints', `${bytes(rates.bytesUpPerS)}/s`, `${bytes(traffic.bytesUp)} in all`, line(history.points.map((p) => p.bytesUpPerS)))}
 ${tile('To callers', `${bytes(rates.bytesDownPerS)}/s`, `${bytes(traffic.bytesDown)} in all`, line(history.points.map((p) => p.bytesDownPerS)))}
-${tile('Refused', count(traffic.refused), perSecond(rates.refusedPerS))}
+${gateway !== undefined && tile('Requests', perSecond(gateway.http.requestsPerSecond), `${count(gateway.http.requests)} in all`)}
+${tile('Refused', count(traffic.refused), 'connections')}
 ${tile('Endpoints up', count(up), `of ${count(endpoints.length)}`)}
 </dl>`;
 }

@@ -41,6 +41,12 @@ ${found === 0 ? html`<p class="empty">${nothing}</p>` : content}</section>`;
 /** That there is more than is shown. */
 export function more({ items, found }: Shown<unknown>): Html | false {
   return (
-    found > items.length && html`<p class="more">and ${count(found - items.length)} more: narrow the filter</p>`
+    found > items.length &&
+    html`<p class="more">and ${count(found - items.length)} more: narrow the filter</p>`
   );
+}
+
+/** `1 caller`, `2,000 callers` */
+export function counted(number: number, noun: string): string {
+  return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
 }
