@@ -34,6 +34,8 @@ function filePassword(values: Values): string | undefined {
 export function adminPortProblem(command: Command): string | undefined {
   if (!('run' in command) || command.run.admin === undefined) return undefined;
   const { port } = command.run.admin;
-  const taken = command.kind === 'forward' ? [...command.settings.backends.keys()] : [command.settings.port];
+  const { kind, settings } = command;
+  const taken =
+    kind === 'forward' ? [...settings.backends.keys()] : 'port' in settings ? [settings.port] : [];
   return taken.includes(port) ? `--admin-port ${port}: the proxy listens there; choose another` : undefined;
 }
