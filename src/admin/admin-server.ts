@@ -116,7 +116,7 @@ export class AdminServer implements Part {
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A reader that takes its answer a byte at a time would hold it for ever.
-    const deadline = setTimeout(() => request.socket.destroy(), this.#limits.answerMs);
+    const deadline = setTimeout(() => request.socket.resetAndDestroy(), this.#limits.answerMs);
     response.on('close', () => clearTimeout(deadline));
     let answer: Answer;
     try {
