@@ -6,12 +6,13 @@ const floors = [
   ['ambassador'],
   ['localhost'],
   ['admin', 'http', 'nat'],
-  ['proxy'],
+  ['proxy', 'kernel'],
   ['route'],
   ['caller'],
   ['discovery', 'registration', 'balance', 'health'],
   ['backend'],
   ['docker', 'registry'],
+  ['bpf'],
   ['sys'],
   ['core'],
 ];
@@ -45,7 +46,7 @@ module.exports = {
     {
       name: 'data-plane-reads-the-route-table-only',
       severity: 'error',
-      from: { path: rooms(['proxy', 'http']) },
+      from: { path: rooms(['proxy', 'http', 'kernel']) },
       to: { path: rooms(['docker', 'registry', 'discovery', 'caller']), reachable: true },
     },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
