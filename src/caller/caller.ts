@@ -8,6 +8,8 @@ export interface Caller {
   /** The container's id. */
   readonly id: string;
   readonly name: string;
+  /** Of the container's first process, in the engine's process namespace. */
+  readonly pid?: number | undefined;
   /** Every address of every network, canonical. */
   readonly addresses: readonly string[];
   /** By the port that the caller dials; a descriptor that does not parse is that port's error and nobody else's. */

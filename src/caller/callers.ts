@@ -79,17 +79,19 @@ export class Callers implements Part {
       return;
     }
 
-    const { id, name } = container;
+    const { id, name, pid } = container;
     const known = this.#entries.get(id);
     // Environment and labels cannot change while a container lives.
-    if (known?.caller.name === name && known.claimed.join() === addresses.join()) return;
+    const isKnown = known?.caller.name === name && (known.caller.pid ?? 0) === pid;
+    if (isKnown && known.claimed.join() === addresses.join()) return;
     const routes = this.#routes(container, known);
     for (const address of addresses) {
       // An address that a newer container has taken over does not come back because the older one is told of again.
       if (known === undefined || !known.claimed.includes(address)) this.#takeOver(address, id);
     }
     const owned = addresses.filter((address) => this.#byAddress.get(address) === id);
-    this.#store({ caller: { id, name, addresses: owned, routes }, claimed: addresses });
+    const process = pid === 0 ? {} : { pid };
+    this.#store({ caller: { id, name, ...process, addresses: owned, routes }, claimed: addresses });
   }
 
   /** Environment and labels are read, and their faults logged, once a run; after a rename the messages change, quietly. */

@@ -20,6 +20,8 @@ export interface CallerEntry {
   /** The container's id; of the static forward, `anyCaller`. */
   readonly id: string;
   readonly name: string;
+  /** Of the container's first process, in the engine's process namespace: the way to its network namespace. */
+  readonly pid?: number | undefined;
   /** Canonical addresses. */
   readonly addresses: readonly string[];
   readonly routes: ReadonlyMap<number, RouteTarget>;
@@ -36,6 +38,8 @@ export interface BackendEntry {
   readonly endpoints: readonly Endpoint[];
   /** Keys (`endpointKey`) of the endpoints that are dialled only when all others have failed. */
   readonly ejected: readonly string[];
+  /** Keys of all that are down at present, however many: for a reader that cannot try another one. Absent: none. */
+  readonly down?: readonly string[];
   /** Why the source cannot be read at present; the endpoints are then the last ones known. */
   readonly problem?: string;
 }

@@ -101,8 +101,7 @@ export class RouteWriter {
     }
     const before = this.#keysOf.get(caller.id) ?? [];
     this.#keysOf.set(caller.id, keys);
-    const { id, name, addresses } = caller;
-    this.#options.table.apply({ kind: 'caller', caller: { id, name, addresses, routes: targets } });
+    this.#options.table.apply({ kind: 'caller', caller: { ...caller, routes: targets } });
     for (const key of before) this.#letGo(key);
   }
 
@@ -163,7 +162,7 @@ export class RouteWriter {
     const isSame = sameSet(before.endpoints, now.endpoints);
     held.entry = isSame
       ? { ...now, endpoints: before.endpoints }
-      : { ...now, ejected: this.#ejected(now.endpoints) };
+      : { ...now, ...this.#health(now.endpoints) };
     if (!isSame) this.#check(held.entry, now.endpoints);
     this.#tell(before, held.entry);
     this.#options.table.apply({ kind: 'backend', backend: held.entry });
@@ -176,15 +175,22 @@ export class RouteWriter {
   #healthChanged(key: string): void {
     for (const held of this.#backends.values()) {
       if (!held.entry.endpoints.some((candidate) => endpointKey(candidate) === key)) continue;
-      const ejected = this.#ejected(held.entry.endpoints);
-      if (ejected.join() === held.entry.ejected.join()) continue;
-      held.entry = { ...held.entry, ejected };
+      const before = held.entry;
+      const { ejected, down } = this.#health(before.endpoints);
+      const isSame = ejected.join() === before.ejected.join();
+      if (isSame && down.join() === (before.down ?? []).join()) continue;
+      // As with the endpoints: the same array stays where nothing changed.
+      held.entry = { ...before, ejected: isSame ? before.ejected : ejected, down };
       this.#options.table.apply({ kind: 'backend', backend: held.entry });
     }
   }
 
-  #ejected(endpoints: readonly Endpoint[]): readonly string[] {
-    return ejectedOf(endpoints, (candidate) => this.#options.health.isDown(candidate)).map(endpointKey);
+  #health(endpoints: readonly Endpoint[]): Required<Pick<BackendEntry, 'ejected' | 'down'>> {
+    const isDown = (candidate: Endpoint) => this.#options.health.isDown(candidate);
+    return {
+      ejected: ejectedOf(endpoints, isDown).map(endpointKey),
+      down: endpoints.filter(isDown).map(endpointKey),
+    };
   }
 
   #permitted(endpoints: readonly Endpoint[]): Pick<BackendEntry, 'endpoints' | 'problem'> {

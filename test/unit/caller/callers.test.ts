@@ -147,3 +147,15 @@ test('after stop nothing is told and the feed is left', async () => {
   assert.deepEqual(t.told(), []);
   assert.equal(t.feed.subscribers, 0);
 });
+
+test('another process is another run of the container, with the same name and address', async () => {
+  const t = await setUp(container({ name: 'a', pid: 7 }));
+  t.told();
+  t.feed.present(container({ name: 'a', pid: 7 }));
+  assert.deepEqual(t.told(), []);
+  t.feed.present(container({ name: 'a', pid: 8 }));
+  assert.deepEqual(t.told(), ['a@10.0.0.1']);
+  assert.equal(t.callers.find('10.0.0.1')?.pid, 8);
+  t.feed.present(container({ name: 'a', pid: 0 }));
+  assert.equal(t.callers.find('10.0.0.1')?.pid, undefined);
+});

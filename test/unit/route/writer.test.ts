@@ -237,6 +237,28 @@ describe('RouteWriter', () => {
     assert.deepEqual(ejected(), []);
   });
 
+  it('tells all that are down, however many, and only what is news', () => {
+    const { caller, sources, table, health, changes } = setUp();
+    caller('1', { 1: 'a:6379' });
+    sources.tell('a:6379', ok([redis, spare]));
+    const standing = () => {
+      const route = table.find('10.1.0.1', 1);
+      return route.kind === 'found' ? route.backend : undefined;
+    };
+    health.set(redis, true);
+    assert.deepEqual(standing()?.down, ['10.0.0.1:6379']);
+    const { ejected } = standing() ?? {};
+    health.set(spare, true);
+    assert.deepEqual(standing()?.down, ['10.0.0.1:6379', '10.0.0.2:6379']);
+    health.set(spare, false);
+    assert.deepEqual(standing()?.ejected, ejected);
+    const before = changes.length;
+    health.set(spare, false);
+    assert.equal(changes.length, before);
+    health.set(redis, false);
+    assert.deepEqual(standing()?.down, []);
+  });
+
   it('has the endpoints of a backend checked that asks for it, for as long as somebody names it', () => {
     const { caller, sources, health, writer } = setUp();
     caller('1', { 1: 'a:6379?check=5s', 2: 'b:6379' });
