@@ -1,0 +1,212 @@
+/**
+ * Runs inside a network namespace and does what the test says: one JSON command a line in, one JSON answer a line out.
+ * Ends with its input.
+ */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { createInterface } from 'node:readline';
+import type { BackendOptions } from '../../../src/backend/backend.ts';
+import type { Endpoint } from '../../../src/core/endpoint.ts';
+import { PartStack } from '../../../src/core/part.ts';
+import { beginKernelPath } from '../../../src/kernel/begin.ts';
+import type { RoutePath } from '../../../src/kernel/caller-routes.ts';
+import type { KernelCounters, KernelPath } from '../../../src/kernel/kernel-path.ts';
+import type { KernelMode } from '../../../src/kernel/mode.ts';
+import { RouteTable } from '../../../src/route/table.ts';
+
+export type Command =
+  /** As a server: answers every connection with `NAME for CALLER`. */
+  | { readonly do: 'listen'; readonly host: string; readonly port: number; readonly name: string }
+  | { readonly do: 'close' }
+  /** As a caller. */
+  | { readonly do: 'dial'; readonly host: string; readonly port: number; readonly times?: number }
+  | { readonly do: 'udp'; readonly host: string; readonly port: number }
+  /** As the ambassador. */
+  | {
+      readonly do: 'begin';
+      readonly addresses: readonly string[];
+      readonly exceptPorts?: readonly number[];
+      readonly mode?: KernelMode;
+    }
+  | { readonly do: 'backend'; readonly backend: BackendWish }
+  | { readonly do: 'caller'; readonly caller: CallerWish }
+  | { readonly do: 'caller-gone'; readonly id: string }
+  | { readonly do: 'path'; readonly id: string; readonly port: number }
+  | { readonly do: 'counters' | 'checks' | 'stop' | 'descriptors' }
+  /** How long a change of a backend takes to be in the map, µs, several times over. */
+  | { readonly do: 'time'; readonly backend: BackendWish; readonly times: number };
+
+export interface BackendWish {
+  readonly key: string;
+  readonly endpoints: readonly Endpoint[];
+  readonly down?: readonly string[];
+  readonly options?: BackendOptions;
+}
+
+export interface CallerWish {
+  readonly id: string;
+  readonly pid: number;
+  readonly addresses: readonly string[];
+  /** Port -> backend's key. */
+  readonly routes: Readonly<Record<number, string>>;
+}
+
+/** What became of a connection: what the other side said, and which peer the socket showed; or an error's code. */
+export interface Dialled {
+  readonly text: string;
+  readonly peer?: string;
+}
+
+export interface Answer {
+  readonly value?: unknown;
+  readonly error?: { readonly code: string; readonly message: string };
+  /** What was logged meanwhile: `warn: message`. */
+  readonly log: readonly string[];
+}
+
+const log: string[] = [];
+const level = (name: string) => (message: string) => {
+  log.push(`${name}: ${message}`);
+};
+const logger = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
+const servers: Server[] = [];
+const table = new RouteTable();
+const parts = new PartStack();
+const checks: string[] = [];
+let path: KernelPath | undefined;
+
+async function listen(host: string, port: number, name: string): Promise<void> {
+  const server = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.end(`${name} for ${socket.remoteAddress}`);
+  });
+  servers.push(server);
+  server.listen({ host, port });
+  await once(server, 'listening');
+}
+
+function dial(host: string, port: number): Promise<Dialled> {
+  return new Promise((resolve) => {
+    let text = '';
+    let peer: string | undefined;
+    const socket = connect({ host, port });
+    const limit = setTimeout(() => socket.destroy(new Error('timed out')), 3000);
+    socket.on('connect', () => {
+      peer = `${socket.remoteAddress} ${socket.remotePort}`;
+    });
+    socket.on('data', (chunk) => {
+      text += chunk;
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      text = error.code ?? error.message;
+    });
+    socket.on('close', () => {
+      clearTimeout(limit);
+      resolve(peer === undefined ? { text } : { text, peer });
+    });
+  });
+}
+
+/** The peer that a connected UDP socket shows. */
+async function udpPeer(host: string, port: number): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.connect(port, host);
+  await once(socket, 'connect');
+  const { address, port: shown } = socket.remoteAddress();
+  socket.close();
+  return `${address} ${shown}`;
+}
+
+async function begin({ addresses, exceptPorts = [], mode = 'require' }: Extract<Command, { do: 'begin' }>) {
+  path = await beginKernelPath({
+    mode,
+    routes: table,
+    checks: {
+      check: (owner, endpoints, everyMs) => {
+        checks.push(`${owner}: ${endpoints.map(({ ip }) => ip).join(' ') || 'none'} every ${everyMs}`);
+      },
+    },
+    surroundings: async () => ({ addresses: new Set(addresses), exceptPorts: new Set(exceptPorts) }),
+    selfPid: undefined,
+    logger,
+    parts,
+  });
+  return path !== undefined;
+}
+
+function setBackend({ key, endpoints, down = [], options = {} }: BackendWish): void {
+  const backend = { key, text: key, options, isResolved: true, endpoints, ejected: [], down };
+  table.apply({ kind: 'backend', backend });
+}
+
+async function obey(command: Command): Promise<unknown> {
+  switch (command.do) {
+    case 'listen':
+      return listen(command.host, command.port, command.name);
+    case 'close':
+      for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+      return;
+    case 'dial': {
+      const dialled: Dialled[] = [];
+      for (let i = 0; i < (command.times ?? 1); i++) dialled.push(await dial(command.host, command.port));
+      return dialled;
+    }
+    case 'udp':
+      return udpPeer(command.host, command.port);
+    case 'begin':
+      return begin(command);
+    case 'backend':
+      setBackend(command.backend);
+      return path?.settled(3000);
+    case 'caller': {
+      const { id, pid, addresses, routes } = command.caller;
+      const targets = Object.entries(routes).map(([port, backendKey]) => [
+        Number(port),
+        { kind: 'backend' as const, backendKey },
+      ]) as [number, { kind: 'backend'; backendKey: string }][];
+      table.apply({
+        kind: 'caller',
+        caller: { id, name: id, pid, addresses, routes: new Map(targets) },
+      });
+      return path?.settled(3000);
+    }
+    case 'caller-gone':
+      return table.apply({ kind: 'caller-gone', id: command.id });
+    case 'path':
+      return path?.pathOf(command.id, command.port) satisfies RoutePath | undefined;
+    case 'counters':
+      return path?.counters satisfies KernelCounters | undefined;
+    case 'checks':
+      await new Promise((resolve) => setImmediate(resolve));
+      return checks.splice(0);
+    case 'descriptors':
+      return readdirSync('/proc/self/fd').length;
+    case 'time': {
+      const { endpoints } = command.backend;
+      const tookMicroseconds: number[] = [];
+      for (let i = 0; i < command.times; i++) {
+        const before = performance.now();
+        setBackend({ ...command.backend, endpoints: endpoints.slice(i % 2) });
+        tookMicroseconds.push((performance.now() - before) * 1000);
+      }
+      return tookMicroseconds;
+    }
+    case 'stop':
+      return parts.stop(1000);
+  }
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  let answer: Pick<Answer, 'value' | 'error'>;
+  try {
+    answer = { value: await obey(JSON.parse(line) as Command) };
+  } catch (thrown) {
+    const { code = '', message } = thrown as { code?: string; message: string };
+    answer = { error: { code, message } };
+  }
+  process.stdout.write(`${JSON.stringify({ ...answer, log: log.splice(0) })}\n`);
+}
+await parts.stop(1000);
+for (const server of servers) server.close();
