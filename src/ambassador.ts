@@ -25,8 +25,12 @@ import { LiveFeed } from './docker/live-feed.ts';
 import { selfContainerId } from './docker/self.ts';
 import { connectOnce } from './health/connect-once.ts';
 import { EndpointHealth } from './health/endpoint-health.ts';
+import { beginKernelPath } from './kernel/begin.ts';
+import { describePath, type KernelPath } from './kernel/kernel-path.ts';
+import type { KernelMode } from './kernel/mode.ts';
 import { beginLocalhost } from './localhost/begin.ts';
 import { beginRules } from './nat/begin.ts';
+import { readReach } from './nat/reach.ts';
 import type { RuleSettings } from './nat/settings.ts';
 import { connectionLimit } from './proxy/connection-limit.ts';
 import type { DataPlane, DataPlaneOptions } from './proxy/data-plane.ts';
@@ -60,6 +64,8 @@ export interface OmniSettings extends ProxySettings {
   readonly registries?: ReadonlySet<string> | undefined;
   /** How the names of the callers' variables begin; absent: `BACKEND_`. */
   readonly variablePrefix?: string;
+  /** Absent: auto. */
+  readonly kernel?: KernelMode | undefined;
 }
 
 export interface ForwardSettings extends ProxySettings {
@@ -100,7 +106,6 @@ export async function startOmni(settings: OmniSettings, board: StatusBoard, part
   callers.subscribe((change) => writer.applyCaller(change));
   const lookup = new FeedLookup({ callers, feed, logger });
   parts.defer(() => lookup.stop());
-  describeCallers(table, logger);
 
   const own = await parts.begin(new OwnAddresses(logger));
   const proxy = await startProxy(settings, board, parts, {
@@ -110,7 +115,18 @@ export async function startOmni(settings: OmniSettings, board: StatusBoard, part
     own,
     destination: 'redirected',
   });
-  const selfName = feed.containers.get(selfId ?? '')?.name;
+  const self = feed.containers.get(selfId ?? '');
+  const kernel = await beginKernelPath({
+    mode: settings.kernel ?? 'auto',
+    routes: table,
+    checks: health,
+    surroundings: () => readReach(settings.rules),
+    selfPid: self?.pid || undefined,
+    logger,
+    parts,
+  });
+  describeCallers(table, kernel, logger);
+  const selfName = self?.name;
   await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
   if (settings.leadsLocalhost) {
     await beginLocalhost({ engine, feed, selfId, rules: settings.rules, logger, parts });
@@ -271,14 +287,16 @@ async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
 
 const describedCallers = 20;
 
-/** What start-up found: the containers that name backends, a line each. */
-function describeCallers(table: RouteTable, logger: Logger): void {
+/** What start-up found: the containers that name backends, a line each, and which path serves each port. */
+function describeCallers(table: RouteTable, kernel: KernelPath | undefined, logger: Logger): void {
   const callers = [...table.callers.values()].filter((caller) => caller.routes.size > 0);
-  for (const { name, addresses, routes } of callers.slice(0, describedCallers)) {
+  const servedBy = (id: string, port: number) =>
+    kernel === undefined ? '' : ` by ${describePath(kernel.pathOf(id, port))}`;
+  for (const { id, name, addresses, routes } of callers.slice(0, describedCallers)) {
     const ports = [...routes].map(([port, target]) => {
       return target.kind === 'refused'
         ? `${port} refused`
-        : `${port} -> ${table.backend(target.backendKey)?.text}`;
+        : `${port} -> ${table.backend(target.backendKey)?.text}${servedBy(id, port)}`;
     });
     logger.info(`caller ${name} (${addresses.join(', ')}): ${ports.join('; ')}`, { caller: name });
   }

@@ -94,6 +94,11 @@ export const flagGroups: readonly FlagGroup[] = [
         help: 'with --dnat: take these ports although the host itself listens on them',
       },
       {
+        name: 'kernel',
+        value: 'auto|off|require',
+        help: 'with --omnimode: lead callers to their endpoints in their own connect(), past the proxy; auto (default) where the kernel and the capabilities allow it',
+      },
+      {
         name: 'rules',
         value: 'auto|off',
         help: 'with --omnimode: auto (default) sets the rules where NET_ADMIN allows it; off leaves them to --setup-iptables',

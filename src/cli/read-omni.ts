@@ -1,7 +1,14 @@
 import type { Command } from './command.ts';
 import { readRegistries, readServiceDiscovery } from './discovery-settings.ts';
 import { defaultPort } from './read-forward.ts';
-import { readLeadsLocalhost, readManageRules, readRules, readRun, readSettings } from './settings.ts';
+import {
+  readKernelMode,
+  readLeadsLocalhost,
+  readManageRules,
+  readRules,
+  readRun,
+  readSettings,
+} from './settings.ts';
 import type { Values } from './values.ts';
 
 /** `nuncio --omnimode`. */
@@ -14,6 +21,7 @@ export function readOmni(values: Values): Command {
       ...readSettings(values, port),
       rules: readRules(values, port),
       manageRules: readManageRules(values),
+      kernel: readKernelMode(values),
       leadsLocalhost: readLeadsLocalhost(values),
       services: readServiceDiscovery(values),
       registries: readRegistries(values),

@@ -2,6 +2,7 @@
 import type { ProxySettings } from '../ambassador.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
 import type { EngineOptions } from '../docker/engine.ts';
+import { type KernelMode, kernelModes } from '../kernel/mode.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import type { TrackingSettings } from '../nat/tracking.ts';
 import { type LogLevel, logLevels, type RunSettings } from './command.ts';
@@ -69,6 +70,12 @@ export function readLeadsLocalhost(values: Values): boolean {
 
 function readAuto(values: Values, name: string): boolean {
   return values.read(name, 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
+}
+
+export function readKernelMode(values: Values): KernelMode | undefined {
+  return values.read('kernel', `one of ${kernelModes.join(', ')}`, (text) =>
+    kernelModes.find((mode) => mode === text),
+  );
 }
 
 /** @param isDnat also without the flag */

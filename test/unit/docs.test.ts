@@ -38,6 +38,7 @@ for (const document of documents) {
         ...'name expose to-destination to-ports cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
           ' ',
         ),
+        ...'cgroupns icc security-opt'.split(' '),
         ...'down quick only paths save nuncio'.split(' '),
       ]);
       for (const [, name = ''] of text.matchAll(/(?<![\w-])--([a-z][a-z-]+)/g)) {

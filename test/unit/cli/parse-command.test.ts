@@ -67,6 +67,16 @@ describe('omni mode', () => {
     });
   });
 
+  it('uses the kernel path as it is told to', () => {
+    assert.equal(parsed('omni', '--omnimode').settings.kernel, undefined);
+    assert.equal(parsed('omni', '--omnimode --kernel=require').settings.kernel, 'require');
+    const wrong = parseCommand(['--omnimode', '--kernel=yes'], {});
+    assert.match(
+      wrong.ok ? '' : wrong.error.message,
+      /--kernel: expected one of auto, off, require, found "yes"/,
+    );
+  });
+
   it('leaves the rules to somebody else with --rules off', () => {
     assert.equal(parsed('omni', '--omnimode --rules off').settings.manageRules, false);
   });
