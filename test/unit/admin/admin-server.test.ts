@@ -5,9 +5,9 @@ import { connect, createServer, type Socket } from 'node:net';
 import { afterEach, describe, it } from 'node:test';
 import { AdminServer, type AdminServerOptions } from '../../../src/admin/admin-server.ts';
 import { AppError } from '../../../src/core/errors.ts';
+import { BoardBed, redis1 } from '../../support/board-bed.ts';
 import { resourcesNow } from '../../support/resources.ts';
 import { until } from '../../support/updates.ts';
-import { BoardBed, redis1 } from './bed.ts';
 
 const password = 's3cret';
 const basic = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`;

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { metricsText } from '../../../src/admin/metrics.ts';
 import type { StatusBoard } from '../../../src/admin/status-board.ts';
 import { endpoint } from '../../../src/core/endpoint.ts';
-import { BoardBed, redis1, redis2, to } from './bed.ts';
-import { gatewayStatus } from './gateway.ts';
+import { BoardBed, redis1, redis2, to } from '../../support/board-bed.ts';
+import { gatewayStatus } from '../../support/gateway-status.ts';
 
 const facts = { residentBytes: 1000, cpuSeconds: 1.5, openFiles: 7 };
 

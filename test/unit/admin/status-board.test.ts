@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { endpoint } from '../../../src/core/endpoint.ts';
+import { BoardBed, redis1, redis2, to } from '../../support/board-bed.ts';
+import { gatewayStatus } from '../../support/gateway-status.ts';
 import { resourcesNow } from '../../support/resources.ts';
-import { BoardBed, redis1, redis2, to } from './bed.ts';
-import { gatewayStatus } from './gateway.ts';
 
 describe('StatusBoard', () => {
   it('shows backends with their endpoints, counts and callers', async () => {

@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { renderPage } from '../../../../src/admin/page/page.ts';
 import { endpoint } from '../../../../src/core/endpoint.ts';
-import { BoardBed, redis1, redis2, to } from '../bed.ts';
-import { gatewayStatus } from '../gateway.ts';
+import { BoardBed, redis1, redis2, to } from '../../../support/board-bed.ts';
+import { gatewayStatus } from '../../../support/gateway-status.ts';
 
 /** The page's words, without tags; entities stay as they are. */
 function wordsOf(page: string): string {

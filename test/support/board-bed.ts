@@ -1,9 +1,9 @@
-import type { EndpointTraffic, TrafficSource } from '../../../src/admin/sources.ts';
-import { StatusBoard } from '../../../src/admin/status-board.ts';
-import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
-import { EndpointHealth } from '../../../src/health/endpoint-health.ts';
-import { type BackendEntry, RouteTable, type RouteTarget } from '../../../src/route/table.ts';
-import { RecordingLogger } from '../../support/recording-logger.ts';
+import type { EndpointTraffic, TrafficSource } from '../../src/admin/sources.ts';
+import { StatusBoard } from '../../src/admin/status-board.ts';
+import { type Endpoint, endpoint } from '../../src/core/endpoint.ts';
+import { EndpointHealth } from '../../src/health/endpoint-health.ts';
+import { type BackendEntry, RouteTable, type RouteTarget } from '../../src/route/table.ts';
+import { RecordingLogger } from './recording-logger.ts';
 
 /** A board with a real route table and real health; the clock and the traffic are the test's. */
 export class BoardBed {

@@ -1,4 +1,4 @@
-import type { GatewayStatus } from '../../../src/core/gateway-status.ts';
+import type { GatewayStatus } from '../../src/core/gateway-status.ts';
 
 const traffic = { active: 1, served: 10, bytesUp: 100, bytesDown: 1000, failures: 2 };
 

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+
+/** A loopback port on which nobody listens. */
+export async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}
+
+/** The built program in static mode. */
+export class Nuncio implements AsyncDisposable {
+  readonly port: number;
+  readonly #child: ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #waiting = new Set<() => void>();
+
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port;
+    const main = new URL('../../dist/main.js', import.meta.url).pathname;
+    const argv = [main, ...args, '--port', String(port), '--drain', '0s'];
+    this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    assert.ok(this.#child.stdout);
+    createInterface(this.#child.stdout).on('line', (line) => {
+      this.#lines.push(line);
+      for (const wake of this.#waiting) wake();
+    });
+  }
+
+  static async start(...args: readonly string[]): Promise<Nuncio> {
+    const nuncio = new Nuncio(await freePort(), args);
+    await nuncio.line(/listening on/);
+    return nuncio;
+  }
+
+  /** Waits for a log line; `from`: not before this many. */
+  async line(match: RegExp, from = 0): Promise<void> {
+    while (!this.#lines.slice(from).some((line) => match.test(line))) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#waiting.add(resolve);
+      await promise;
+      this.#waiting.delete(resolve);
+    }
+  }
+
+  get mark(): number {
+    return this.#lines.length;
+  }
+
+  /** What a connection is greeted with, or the code of its error. */
+  dial(): Promise<string> {
+    return new Promise((resolve) => {
+      const socket = connect({ port: this.port, host: '127.0.0.1' });
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      socket.on('error', (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
+      socket.on('end', () => resolve(text));
+    });
+  }
+
+  async until(greeting: string): Promise<void> {
+    for (let tries = 0; tries < 1500; tries++) {
+      if ((await this.dial()) === greeting) return;
+      await delay(10);
+    }
+    assert.fail(`no connection reached ${greeting} within 15 s`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null) return;
+    this.#child.kill('SIGTERM');
+    await once(this.#child, 'exit');
+  }
+}
