@@ -9,8 +9,10 @@ import { type Path, startPath, type Ways } from './paths/paths.ts';
 export interface Lengths {
   /** Of one measurement, s. */
   readonly seconds: number;
-  /** Before the first measurement of requests and of streams, s: as a proxy is after its first moments. */
+  /** Before requests and before streams, s: what is measured is a proxy after its first moments. */
   readonly warmUpSeconds: number;
+  /** Before new connections, s; 0: none. */
+  readonly warmUpConnectionsSeconds: number;
   /** How long a process is left alone before its memory is read, ms. */
   readonly settleMs: number;
   /** Idle connections, in steps of 1,000. */
@@ -85,7 +87,9 @@ function load(path: Path, measuring: Measuring, keepAlive: boolean, seconds: num
 }
 
 async function warmUp(path: Path, measuring: Measuring): Promise<void> {
-  for (const keepAlive of [true, false]) await load(path, measuring, keepAlive, measuring.warmUpSeconds);
+  await load(path, measuring, true, measuring.warmUpSeconds);
+  const seconds = measuring.warmUpConnectionsSeconds;
+  if (seconds > 0) await load(path, measuring, false, seconds);
 }
 
 async function requests(path: Path, measuring: Measuring): Promise<Figures & { errors: number }> {
@@ -110,10 +114,16 @@ async function connections(path: Path, measuring: Measuring): Promise<Figures & 
 }
 
 async function streams(path: Path, measuring: Measuring): Promise<Figures> {
-  const { bed } = measuring.ways;
   const { seconds, signal } = measuring;
-  const transfer = (count: number, seconds: number) =>
-    iperf(bed.caller, bed.backend, { host: path.host, port: streamPort, streams: count, seconds, signal });
+  const transfer = async (streams: number, seconds: number) => {
+    const options = { host: path.host, port: streamPort, streams, seconds, signal };
+    const report = await iperf(measuring.ways.bed.caller, options);
+    const { sources } = report;
+    if (sources.length !== 1 || sources[0] !== path.source) {
+      throw new Error(`${path.name}: streams came from ${sources.join(', ')}, not from ${path.source}`);
+    }
+    return report;
+  };
   await transfer(1, measuring.warmUpSeconds);
   const { value, cpuSeconds } = await withCpu(path, async () => [
     await transfer(1, seconds),

@@ -35,14 +35,16 @@ const full = {
   slowRounds: 3,
   seconds: 4,
   warmUpSeconds: 1,
+  warmUpConnectionsSeconds: 1,
   settleMs: 1000,
   idleConnections: 4000,
 };
-const quick = {
+const quick: typeof full = {
   rounds: 2,
   slowRounds: 1,
   seconds: 1,
   warmUpSeconds: 1,
+  warmUpConnectionsSeconds: 0,
   settleMs: 300,
   idleConnections: 1000,
 };

@@ -1,12 +1,13 @@
-/** Bytes by iperf3: a server of its own for each run, because one that lost a client may stay busy. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { commandIn, type Place, run } from '../bed/program.ts';
+/** Bytes by iperf3; its server is a part of the backend (paths/backend.ts). */
+import { canonicalIp } from '../../../src/core/address.ts';
+import { type Place, run } from '../bed/program.ts';
 
 export interface IperfReport {
   /** Received at the other end, 10^9 bit/s. */
   readonly gbps: number;
   readonly bytes: number;
+  /** Addresses that the server has seen the streams come from. */
+  readonly sources: readonly string[];
 }
 
 export interface IperfOptions {
@@ -17,43 +18,31 @@ export interface IperfOptions {
   readonly signal: AbortSignal;
 }
 
-/** @param from where the client runs @param to where the server runs @throws Error where either fails */
-export async function iperf(from: Place, to: Place, options: IperfOptions): Promise<IperfReport> {
+/** @throws Error where it fails, with what it said */
+export async function iperf(place: Place, options: IperfOptions): Promise<IperfReport> {
   const { host, port, streams, seconds, signal } = options;
-  await using _ = await oneServer(to, port);
-  const args = ['-J', '-c', host, '-p', String(port), '-P', String(streams), '-t', String(seconds)];
-  return parseIperf(await run(from, 'iperf3', args, { limitMs: seconds * 1000 + 20_000, signal }));
+  const sizes = ['-P', String(streams), '-t', String(seconds)];
+  const args = ['-J', '--get-server-output', '-c', host, '-p', String(port), ...sizes];
+  return parseIperf(await run(place, 'iperf3', args, { limitMs: seconds * 1000 + 20_000, signal }));
 }
 
-async function oneServer(place: Place, port: number): Promise<AsyncDisposable> {
-  const [file, args] = commandIn(place, 'iperf3', ['-s', '-1', '-p', String(port), '--forceflush']);
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-  const ended = once(child, 'close');
-  let said = '';
-  child.stdout.on('data', (chunk) => {
-    said += chunk;
-  });
-  while (!said.includes('Server listening')) {
-    await Promise.race([once(child.stdout, 'data'), ended]);
-    if (child.exitCode !== null) throw new Error(`iperf3 -s has ended: ${said.trim() || 'it said nothing'}`);
-  }
-  return {
-    async [Symbol.asyncDispose]() {
-      child.kill('SIGKILL');
-      await ended;
-    },
+interface Report {
+  readonly error?: string;
+  readonly end?: { readonly sum_received?: { readonly bits_per_second?: number; readonly bytes?: number } };
+  readonly server_output_json?: {
+    readonly start?: { readonly connected?: readonly { readonly remote_host?: string }[] };
   };
 }
 
-/** @throws Error where the text is not an iperf3 report, or is the report of an error */
+/** @throws Error where the text is not an iperf3 report with the server's own, or is the report of an error */
 export function parseIperf(text: string): IperfReport {
-  const report = JSON.parse(text) as {
-    error?: string;
-    end?: { sum_received?: { bits_per_second?: number; bytes?: number } };
-  };
+  const report = JSON.parse(text) as Report;
   const { bits_per_second: bitsPerS, bytes } = report.end?.sum_received ?? {};
+  const connected = report.server_output_json?.start?.connected;
   if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
   if (bitsPerS === undefined || bytes === undefined)
     throw new Error('iperf3: a report without end.sum_received');
-  return { gbps: bitsPerS / 1e9, bytes };
+  if (connected === undefined) throw new Error("iperf3: a report without the server's connections");
+  const sources = connected.map(({ remote_host: ip = '' }) => canonicalIp(ip) ?? ip);
+  return { gbps: bitsPerS / 1e9, bytes, sources: [...new Set(sources)] };
 }

@@ -1,9 +1,10 @@
-/** The backend: nginx with a small answer, the caller's address, and a large body; iperf3 comes and goes (load/iperf.ts). */
+/** The backend: nginx with a small answer, the caller's address, and a large body; and iperf3. */
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { Bed } from '../bed/bed.ts';
-import { Program } from '../bed/program.ts';
+import { type Place, Program, run } from '../bed/program.ts';
 
 export const httpPort = 8080;
 export const streamPort = 5201;
@@ -59,11 +60,30 @@ export async function startBackend(bed: Bed): Promise<Backend> {
     }
     `,
   );
-  const program = new Program(bed.backend, 'nginx', ['-c', configuration], {
-    logFile: join(bed.folder, 'backend.log'),
-  });
+  await using programs = new AsyncDisposableStack();
+  programs.use(
+    new Program(bed.backend, 'nginx', ['-c', configuration], { logFile: join(bed.folder, 'backend.log') }),
+  );
+  // One for all runs, from before any proxy starts: a health check that finds nobody there would take its endpoint out.
+  const streams = programs.use(
+    new Program(bed.backend, 'iperf3', ['-s', '-J', '-p', String(streamPort)], {
+      logFile: join(bed.folder, 'iperf3.log'),
+    }),
+  );
+  await Promise.race([untilListening(bed.backend, [httpPort, streamPort]), streams.failsWhenEnded()]);
+  const all = programs.move();
   return {
     bodyDigest: createHash('sha256').update(body).digest('hex'),
-    [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
+}
+
+/** @throws Error where nobody listens after 5 s */
+async function untilListening(place: Place, ports: readonly number[]): Promise<void> {
+  for (let tries = 0; tries < 100; tries++) {
+    const sockets = await run(place, 'ss', ['-Hltn'], { limitMs: 5000 });
+    if (ports.every((port) => new RegExp(`:${port}\\s`).test(sockets))) return;
+    await delay(50);
+  }
+  throw new Error(`the backend does not listen on ports ${ports.join(' and ')}`);
 }

@@ -23,6 +23,8 @@ export interface Path extends AsyncDisposable {
   readonly name: PathName;
   /** What the caller dials. */
   readonly host: string;
+  /** Whom the backend sees: the caller itself where no proxy is on the way, the ambassador otherwise. */
+  readonly source: string;
   /** What carries the connections; none on the direct path. */
   readonly program?: Program;
   /** From the start of the program to the first request that was served, ms. */
@@ -35,7 +37,8 @@ export interface StartOptions {
 }
 
 const startLimitMs = 30_000;
-const kernelLimitMs = 5000;
+/** The kernel path may be there some time after the proxy, which serves until then. */
+const proofLimitMs = 5000;
 export const usualRoutes = 10;
 
 /**
@@ -58,7 +61,7 @@ export async function startPath(
   const { bed, caller } = ways;
   if (name === 'direct') {
     await caller.awaitServed({ host: bed.backend.ip, port: httpPort }, smallPath, startLimitMs);
-    return { name, host: bed.backend.ip, [Symbol.asyncDispose]: async () => {} };
+    return { name, host: bed.backend.ip, source: bed.caller.ip, [Symbol.asyncDispose]: async () => {} };
   }
   await using stack = new AsyncDisposableStack();
   const target = { host: bed.ambassador.ip, port: httpPort };
@@ -66,9 +69,17 @@ export async function startPath(
   const program = stack.use(await startProgram(name, ways, routes, stack));
   await Promise.race([caller.awaitServed(target, smallPath, startLimitMs), program.failsWhenEnded()]);
   const startMs = performance.now() - begun;
-  await proveWay(name, ways);
+  const source = name === 'nuncio-kernel' ? bed.caller.ip : bed.ambassador.ip;
+  await proveWay(name, ways, source);
   const whole = stack.move();
-  return { name, host: target.host, program, startMs, [Symbol.asyncDispose]: () => whole.disposeAsync() };
+  return {
+    name,
+    host: target.host,
+    source,
+    program,
+    startMs,
+    [Symbol.asyncDispose]: () => whole.disposeAsync(),
+  };
 }
 
 async function startProgram(
@@ -96,15 +107,14 @@ async function startProgram(
   }
 }
 
-/** The backend says whom it sees: the caller itself where no proxy is on the way, the ambassador otherwise. */
-async function proveWay(name: PathName, { bed, caller }: Ways): Promise<void> {
-  const expected = name === 'nuncio-kernel' ? bed.caller.ip : bed.ambassador.ip;
-  const deadline = performance.now() + kernelLimitMs;
+/** @throws Error where the backend does not see `source` in time */
+async function proveWay(name: PathName, { bed, caller }: Ways, source: string): Promise<void> {
+  const deadline = performance.now() + proofLimitMs;
   for (;;) {
     const seen = await caller.text({ host: bed.ambassador.ip, port: httpPort }, whoPath);
-    if (seen === expected) return;
+    if (seen === source) return;
     if (performance.now() > deadline) {
-      throw new Error(`${name}: the backend sees connections from ${seen}, not from ${expected}`);
+      throw new Error(`${name}: the backend sees connections from ${seen}, not from ${source}`);
     }
     await delay(10);
   }

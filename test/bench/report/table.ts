@@ -74,7 +74,7 @@ export function figuresTable(
       const path = results.paths[name];
       const spread = path === undefined || 'missing' in path ? undefined : path.spread[kind.name];
       if (!withSpread || spread === undefined || value === nothing) return value;
-      return `${value} ${spreadText(spread, measured(results, name)?.[kind.name] ?? Number.NaN)}`;
+      return `${value} ${spreadText(spread, measured(results, name)?.[kind.name] ?? Number.NaN)}`.trimEnd();
     }),
   ]);
   return table([['', ...paths.map((name) => pathTitles[name])], ...rows]);

@@ -51,12 +51,15 @@ describe("wrk's report", () => {
 });
 
 describe("iperf3's report", () => {
-  it('is read: what arrived', () => {
-    const end = {
-      sum_sent: { bits_per_second: 9e9, bytes: 9 },
-      sum_received: { bits_per_second: 8.5e9, bytes: 4.25e9 },
-    };
-    assert.deepEqual(parseIperf(JSON.stringify({ end })), { gbps: 8.5, bytes: 4.25e9 });
+  const end = {
+    sum_sent: { bits_per_second: 9e9, bytes: 9 },
+    sum_received: { bits_per_second: 8.5e9, bytes: 4.25e9 },
+  };
+  const connected = ['10.0.0.3', '::ffff:10.0.0.3', '10.0.0.2'].map((ip) => ({ remote_host: ip }));
+
+  it('is read: what arrived, and from where', () => {
+    const text = JSON.stringify({ end, server_output_json: { start: { connected } } });
+    assert.deepEqual(parseIperf(text), { gbps: 8.5, bytes: 4.25e9, sources: ['10.0.0.3', '10.0.0.2'] });
   });
 
   it('of an error is one', () => {
@@ -66,6 +69,7 @@ describe("iperf3's report", () => {
 
   it('without an end is an error', () => {
     assert.throws(() => parseIperf('{"intervals":[]}'), /without end\.sum_received/);
+    assert.throws(() => parseIperf(JSON.stringify({ end })), /without the server's connections/);
   });
 });
 
