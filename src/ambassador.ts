@@ -34,14 +34,14 @@ import { readReach } from './nat/reach.ts';
 import type { RuleSettings } from './nat/settings.ts';
 import { connectionLimit } from './proxy/connection-limit.ts';
 import type { DataPlane, DataPlaneOptions } from './proxy/data-plane.ts';
-import { makeDataPlane } from './proxy/start.ts';
+import { type DataPlaneChoice, makeDataPlane } from './proxy/start.ts';
 import { RouteTable } from './route/table.ts';
 import { RouteWriter } from './route/writer.ts';
 import { openFilesLimit } from './sys/limits.ts';
 import { OwnAddresses } from './sys/own-addresses.ts';
 
 /** What every ambassador is told. */
-export interface ProxySettings {
+export interface ProxySettings extends DataPlaneChoice {
   readonly port: number;
   readonly connectTimeoutMs: number;
   /** Absent: as many as the limit of open files allows; never more than that. */
@@ -238,10 +238,13 @@ async function startProxy(
   const { maxConnections, problem } = connectionLimit(openFiles, settings.maxConnections);
   if (problem !== undefined) logger.warn(problem, { code: 'ERR_LIMIT' });
   const limits = { connectTimeoutMs };
-  const proxy = await makeDataPlane({ host: '::', port, maxConnections, logger, limits, ...options });
+  const proxy = await makeDataPlane(
+    { host: '::', port, maxConnections, openFiles, logger, limits, ...options },
+    settings,
+  );
   await parts.begin(proxy);
   board.showTraffic(proxy, maxConnections);
-  logger.info(`${describe(proxy)}, at most ${maxConnections} connections`);
+  logger.info(`${describe(proxy)}, ${proxy.kind}, at most ${maxConnections} connections`);
   return proxy;
 }
 

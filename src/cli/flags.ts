@@ -59,6 +59,16 @@ export const flagGroups: readonly FlagGroup[] = [
         help: 'connections at a time; one more is reset (default: by the limit of open files)',
       },
       {
+        name: 'workers',
+        value: 'N',
+        help: 'threads that carry connections (default: half of the CPUs, at least 1 and at most 4)',
+      },
+      {
+        name: 'data-plane',
+        value: 'auto|portable',
+        help: "auto (default) carries connections in threads of their own where that can run; portable uses Node's own sockets",
+      },
+      {
         name: 'drain',
         value: 'TIME',
         help: 'how long open connections may go on after SIGTERM (default 30s)',

@@ -48,6 +48,13 @@ export function readSettings(values: Values, port: number): ProxySettings {
   const maxConnections = values.read('max-connections', 'a number of connections, at least 1', (text) =>
     /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
   );
+  const workers = values.read('workers', 'a number of threads, 1 to 64', (text) => {
+    const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
+    return count >= 1 && count <= 64 ? count : undefined;
+  });
+  const dataPlane = values.read('data-plane', 'auto or portable', (text) =>
+    text === 'auto' || text === 'portable' ? text : undefined,
+  );
   return {
     port,
     connectTimeoutMs: values.duration('connect-timeout', 2000),
@@ -55,6 +62,8 @@ export function readSettings(values: Values, port: number): ProxySettings {
     engine: readEngine(values),
     discovery: readDiscovery(values),
     ...(maxConnections === undefined ? {} : { maxConnections }),
+    ...(workers === undefined ? {} : { workers }),
+    ...(dataPlane === undefined ? {} : { dataPlane }),
   };
 }
 

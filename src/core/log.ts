@@ -7,6 +7,13 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
+  /** Whether lines of a level are read by anybody; absent: all are. */
+  isLevelEnabled?(level: string): boolean;
+}
+
+/** Whether to make lines that only say what goes as it should. */
+export function isInfoWanted(logger: Logger): boolean {
+  return logger.isLevelEnabled?.('info') ?? true;
 }
 
 /** For a room that is used without anybody listening. */

@@ -29,3 +29,10 @@ export function connectionLimit(openFiles: number, asked?: number): ConnectionLi
   const problem = `${asked} connections need ${needed} open files and the limit is ${openFiles}: at most ${possible} connections (raise it: docker run --ulimit nofile=${needed})`;
   return { maxConnections: possible, problem };
 }
+
+/** Said once, when the limit is reached. */
+export function fullText(maxConnections: number): string {
+  return `${maxConnections} connections are open: further ones are reset (--max-connections, docker run --ulimit nofile=…)`;
+}
+
+export const outOfFilesText = 'the limit of open files is reached (raise it: docker run --ulimit nofile=…)';

@@ -59,6 +59,8 @@ export interface DataPlaneOptions {
   readonly own?: OwnAddressSet | undefined;
   /** Connections at a time; one more is reset. */
   readonly maxConnections: number;
+  /** The process's limit of open files; Infinity = none. */
+  readonly openFiles: number;
   readonly logger: Logger;
   readonly limits?: Partial<DataPlaneLimits>;
 }

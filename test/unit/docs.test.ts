@@ -86,7 +86,7 @@ describe('docs/compatibility.md', () => {
       const cell = row.split(' | ').at(-1)?.replace(/ \|$/, '') ?? '';
       if (/^none: ./.test(cell)) continue;
       for (const named of cell.split('<br>')) {
-        const [, file, title = ''] = /^`(test\/[\w./-]+\.test\.ts)`: (.{4,})$/.exec(named) ?? [];
+        const [, file, title = ''] = /^`(test\/[\w./-]+\.ts)`: (.{4,})$/.exec(named) ?? [];
         assert.ok(file !== undefined, `a test's file and title, or "none: " and why: ${row}`);
         const source = (await readFile(join(root, file), 'utf8')).replaceAll("\\'", "'");
         assert.ok(source.includes(title), `${file} has no test "${title}"`);

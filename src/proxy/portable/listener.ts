@@ -1,10 +1,11 @@
 import { createServer, type Server, type Socket } from 'node:net';
-import { setTimeout as delay } from 'node:timers/promises';
 import type { SocketAddress } from '../../core/address.ts';
 import { formatHostPort } from '../../core/address.ts';
 import { Backoff } from '../../core/backoff.ts';
-import { AppError, codeOf, messageOf } from '../../core/errors.ts';
+import { codeOf, messageOf } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { outOfFilesText } from '../connection-limit.ts';
+import { listenOn } from '../listen-address.ts';
 
 export interface ListenerOptions {
   /** `::` listens for both families where IPv6 is there, and for IPv4 alone where it is not. */
@@ -15,9 +16,6 @@ export interface ListenerOptions {
   readonly logger: Logger;
 }
 
-/** `--setup-iptables` listens on the port while it probes its rules, for some ms; a port that stays taken is an error. */
-const takenPortMs = 1000;
-const noIpv6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL', 'EINVAL']);
 const outOfResources = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
 
 /**
@@ -46,20 +44,8 @@ export class Listener {
    */
   async open(): Promise<SocketAddress> {
     const { host, port } = this.#options;
-    const hosts = host === '::' ? ['::', '0.0.0.0'] : [host];
-    const deadline = performance.now() + takenPortMs;
-    for (;;) {
-      const tried = hosts[0] ?? host;
-      try {
-        this.#address = await this.#listen(tried, port);
-        return this.#address;
-      } catch (thrown) {
-        const code = codeOf(thrown) ?? '';
-        if (hosts.length > 1 && noIpv6.has(code)) hosts.shift();
-        else if (code === 'EADDRINUSE' && performance.now() < deadline) await delay(100);
-        else throw cannotListen(tried, port, thrown);
-      }
-    }
+    this.#address = await listenOn(host, port, (tried) => this.#listen(tried, port));
+    return this.#address;
   }
 
   /** Stops listening; connections that were accepted go on. Safe to call twice. */
@@ -98,10 +84,7 @@ export class Listener {
     }
     if (this.#server === undefined || this.#isClosed) return;
     const pauseMs = this.#backoff.next();
-    const what =
-      code === 'EMFILE'
-        ? 'the limit of open files is reached (raise it: docker run --ulimit nofile=…)'
-        : code;
+    const what = code === 'EMFILE' ? outOfFilesText : code;
     this.#options.logger.error(`accept: ${what}; no new connections for ${pauseMs} ms`, { code });
     this.#server.close();
     this.#server = undefined;
@@ -122,20 +105,4 @@ export class Listener {
       }
     }, ms);
   }
-}
-
-const advice: Readonly<Record<string, string>> = {
-  EADDRINUSE: 'another process has the port; choose another with --port, or stop that one',
-  EACCES: 'ports below 1024 need root or CAP_NET_BIND_SERVICE',
-  EADDRNOTAVAIL: 'the address belongs to no interface here',
-};
-
-function cannotListen(host: string, port: number, cause: unknown): AppError {
-  const code = codeOf(cause) ?? '';
-  const hint = advice[code] ?? messageOf(cause);
-  return new AppError(
-    'ERR_CANNOT_START',
-    `cannot listen on ${formatHostPort(host, port)}: ${code}: ${hint}`,
-    { cause },
-  );
 }

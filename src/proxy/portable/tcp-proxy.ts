@@ -12,6 +12,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { canonicalIp, type SocketAddress } from '../../core/address.ts';
 import { AppError, codeOf, messageOf } from '../../core/errors.ts';
+import { fullText } from '../connection-limit.ts';
 import { type DataPlane, type DataPlaneOptions, defaultLimits, type ProxyCounters } from '../data-plane.ts';
 import { Pickers } from '../pickers.ts';
 import { type EndpointTraffic, Traffic } from '../traffic.ts';
@@ -154,11 +155,6 @@ export class TcpProxy implements DataPlane {
     if (this.#isFull) return;
     this.#isFull = true;
     const { maxConnections, logger } = this.#options;
-    logger.error(
-      `${maxConnections} connections are open: further ones are reset (--max-connections, docker run --ulimit nofile=…)`,
-      {
-        code: 'ERR_LIMIT',
-      },
-    );
+    logger.error(fullText(maxConnections), { code: 'ERR_LIMIT' });
   }
 }

@@ -1,55 +1,72 @@
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import type { BackendOptions } from '../../../src/backend/backend.ts';
-import { type Endpoint, endpoint } from '../../../src/core/endpoint.ts';
-import { TcpProxy, type TcpProxyOptions } from '../../../src/proxy/portable/tcp-proxy.ts';
-import { RouteTable } from '../../../src/route/table.ts';
-import { RecordingLogger } from '../../support/recording-logger.ts';
+import type { BackendOptions } from '../../src/backend/backend.ts';
+import type { SocketAddress } from '../../src/core/address.ts';
+import { type Endpoint, endpoint } from '../../src/core/endpoint.ts';
+import type { DataPlane, DataPlaneOptions } from '../../src/proxy/data-plane.ts';
+import { type DataPlaneChoice, makeDataPlane } from '../../src/proxy/start.ts';
+import { RouteTable, type RouteTarget } from '../../src/route/table.ts';
+import { type LogLine, RecordingLogger } from '../support/recording-logger.ts';
 
-export interface BedOptions extends Partial<TcpProxyOptions> {
+export interface BedOptions extends Partial<DataPlaneOptions> {
   readonly backendOptions?: BackendOptions;
 }
 
-/** A proxy on a free loopback port, a table with one caller (127.0.0.1) and one backend on port 6379. */
+const toBackend: RouteTarget = { kind: 'backend', backendKey: 'b' };
+
+/** A data plane on a free loopback port, a table with one caller (127.0.0.1) whose port leads to one backend. */
 export class Bed implements AsyncDisposable {
   readonly log = new RecordingLogger();
   readonly table = new RouteTable();
-  readonly proxy: TcpProxy;
+  readonly #backendOptions: BackendOptions;
   readonly #servers: Server[] = [];
   readonly #sockets = new Set<Socket>();
-  readonly #backendOptions: BackendOptions;
+  #proxy: DataPlane | undefined;
 
-  constructor({ backendOptions = {}, ...options }: BedOptions = {}) {
+  private constructor(backendOptions: BackendOptions) {
     this.#backendOptions = backendOptions;
-    this.table.apply({
-      kind: 'caller',
-      caller: {
-        id: 'c1',
-        name: 'web-1',
-        addresses: ['127.0.0.1'],
-        routes: new Map([
-          [6379, { kind: 'backend', backendKey: 'b' }],
-          [7000, { kind: 'refused', code: 'ERR_DESCRIPTOR_SYNTAX', reason: 'column 3: expected a port' }],
-        ]),
-      },
-    });
-    this.proxy = new TcpProxy({
-      host: '127.0.0.1',
-      port: 0,
-      routes: this.table,
-      awaitCaller: async () => false,
-      readDestination: () => ({ ip: '172.17.0.2', port: 6379 }),
-      health: { failed() {}, succeeded() {} },
-      maxConnections: 1000,
-      logger: this.log,
-      ...options,
-    });
   }
 
-  static async start(options: BedOptions = {}): Promise<Bed> {
-    const bed = new Bed(options);
-    await bed.proxy.start();
+  static async start(choice: DataPlaneChoice, { backendOptions = {}, ...options }: BedOptions = {}) {
+    const bed = new Bed(backendOptions);
+    bed.#proxy = await makeDataPlane(
+      {
+        host: '127.0.0.1',
+        port: 0,
+        routes: bed.table,
+        awaitCaller: async () => false,
+        destination: 'own',
+        health: { failed() {}, succeeded() {} },
+        maxConnections: 1000,
+        openFiles: 20_000,
+        logger: bed.log,
+        ...options,
+      },
+      choice,
+    );
+    await bed.#proxy.start();
+    bed.setCaller('web-1');
     return bed;
+  }
+
+  get proxy(): DataPlane {
+    assert.ok(this.#proxy);
+    return this.#proxy;
+  }
+
+  /** What callers dial. */
+  get destination(): SocketAddress {
+    assert.ok(this.proxy.address);
+    return this.proxy.address;
+  }
+
+  /** Where a port leads that the caller dials; absent: the only one that it can. */
+  setCaller(name: string, target: RouteTarget = toBackend, port = this.destination.port): void {
+    this.table.apply({
+      kind: 'caller',
+      caller: { id: 'c1', name, addresses: ['127.0.0.1'], routes: new Map([[port, target]]) },
+    });
   }
 
   /** Sets the backend's endpoints; `isResolved: false` leaves it waiting for its first answer. */
@@ -89,7 +106,7 @@ export class Bed implements AsyncDisposable {
 
   /** A caller's connection to the proxy. */
   call(): Socket {
-    const socket = connect({ host: '127.0.0.1', port: this.proxy.address?.port ?? 0, allowHalfOpen: true });
+    const socket = connect({ host: '127.0.0.1', port: this.destination.port, allowHalfOpen: true });
     this.#keep(socket);
     return socket;
   }
@@ -121,3 +138,9 @@ export async function ending(socket: Socket): Promise<string> {
     (error: NodeJS.ErrnoException) => error.code ?? error.message,
   );
 }
+
+/** Begins a bed on the data plane that is tested. */
+export type StartBed = (options?: BedOptions) => Promise<Bed>;
+
+export const isConnection = (line: LogLine) => line.message === 'connection';
+export const isRefusal = (line: LogLine) => line.message.startsWith('refused');
