@@ -3,7 +3,7 @@ import { endpointTable } from './endpoint-table.ts';
 import type { Shown } from './filter.ts';
 import { bytes } from './format.ts';
 import { type Html, html } from './html.ts';
-import { badge, counted, more, section } from './pieces.ts';
+import { badge, counted, factLine, more, section } from './pieces.ts';
 
 /** Every backend with its endpoints. */
 export function backendsSection(shown: Shown<BackendStatus>, at: number): Html {
@@ -24,7 +24,7 @@ function backendCard(status: BackendStatus, at: number): Html {
   ];
   const whenEmpty = state === 'waiting' ? 'Its source has not answered yet.' : 'It has no endpoint.';
   return html`<article class="card" data-key="${[backend, ...chips].join(' ')}">
-<header>${badge(state)}<h3>${backend}</h3>${chips.map((chip) => html`<span class="chip">${chip}</span>`)}<p class="facts">${facts.join(' · ')}</p></header>
+<header>${badge(state)}<h3>${backend}</h3>${chips.map((chip) => html`<span class="chip">${chip}</span>`)}${factLine(facts)}</header>
 ${problem !== undefined && html`<p class="problem">${problem}</p>`}
 ${endpointTable(endpoints, { at, counted: 'Connections', whenEmpty })}
 </article>`;

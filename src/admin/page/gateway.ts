@@ -3,7 +3,7 @@ import { endpointTable } from './endpoint-table.ts';
 import type { FilteredStatus, Shown } from './filter.ts';
 import { bytes, count, perSecond } from './format.ts';
 import { type Html, html } from './html.ts';
-import { badge, counted, more, section } from './pieces.ts';
+import { badge, counted, factLine, more, section } from './pieces.ts';
 
 /** What the gateway serves, and what of the registry it cannot use. */
 export function gatewaySections(
@@ -21,7 +21,7 @@ export function gatewaySections(
   const state = registry.problem === undefined ? (registry.isRead ? 'up' : 'waiting') : 'degraded';
   return html`<p class="registry" data-key="registry">${badge(state)} <span class="mono">${registry.text}</span> ${registry.problem}</p>
 ${section('applications', 'Applications', applications, 'No application is registered.', [
-  html`<p class="facts under">${facts.join(' · ')}</p>`,
+  factLine(facts, ' under'),
   applications.items.map((application) => applicationCard(application, at)),
   more(applications),
 ])}
@@ -45,7 +45,7 @@ function applicationCard(application: ApplicationView, at: number): Html {
     `${bytes(bytesDown)} down`,
   ];
   return html`<article class="card" data-key="${domain}">
-<header>${badge(state)}<h3>${domain}</h3><p class="facts">${facts.join(' · ')}</p></header>
+<header>${badge(state)}<h3>${domain}</h3>${factLine(facts)}</header>
 ${endpointTable(endpoints, { at, counted: 'Requests' })}
 </article>`;
 }
@@ -66,7 +66,7 @@ function serviceCard(service: ServiceView, at: number): Html {
     `${count(refused)} refused`,
   ];
   return html`<article class="card" data-key="${name} ${port}">
-<header>${badge(state === 'port-taken' ? 'down' : health)}<h3>${name}</h3><span class="chip">port ${port}</span><p class="facts">${facts.join(' · ')}</p></header>
+<header>${badge(state === 'port-taken' ? 'down' : health)}<h3>${name}</h3><span class="chip">port ${port}</span>${factLine(facts)}</header>
 ${problem !== undefined && html`<p class="problem">${problem}</p>`}
 ${endpointTable(endpoints, { at, counted: 'Connections' })}
 </article>`;

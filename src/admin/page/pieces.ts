@@ -46,6 +46,11 @@ export function more({ items, found }: Shown<unknown>): Html | false {
   );
 }
 
+/** A line of small facts, each kept in one piece. */
+export function factLine(facts: readonly string[], more = ''): Html {
+  return html`<p class="facts${more}">${facts.map((fact) => fact.replaceAll(' ', '\u00a0')).join(' · ')}</p>`;
+}
+
 /** `1 caller`, `2,000 callers` */
 export function counted(number: number, noun: string): string {
   return `${count(number)} ${noun}${number === 1 ? '' : 's'}`;
