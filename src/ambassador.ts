@@ -125,6 +125,7 @@ export async function startOmni(settings: OmniSettings, board: StatusBoard, part
     logger,
     parts,
   });
+  if (kernel !== undefined) board.showKernel(kernel);
   describeCallers(table, kernel, logger);
   const selfName = self?.name;
   await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });

@@ -1,4 +1,5 @@
 import type { CallerEntry, RouteTable, RouteTarget } from '../route/table.ts';
+import type { KernelSource } from './sources.ts';
 import type { BackendStatus, CallerStatus, RouteStatus } from './status.ts';
 
 /** As much of a container's id as its engine prints. */
@@ -8,19 +9,27 @@ const idLength = 12;
 export function callerStatuses(
   { callers }: Pick<RouteTable, 'callers'>,
   backends: ReadonlyMap<string, BackendStatus>,
+  kernel?: Pick<KernelSource, 'pathOf'>,
 ): readonly CallerStatus[] {
   return [...callers.values()]
-    .map((caller) => callerStatus(caller, backends))
+    .map((caller) => callerStatus(caller, backends, kernel))
     .sort((a, b) => a.name.localeCompare(b.name));
 }
 
-function callerStatus(caller: CallerEntry, backends: ReadonlyMap<string, BackendStatus>): CallerStatus {
+function callerStatus(
+  caller: CallerEntry,
+  backends: ReadonlyMap<string, BackendStatus>,
+  kernel: Pick<KernelSource, 'pathOf'> | undefined,
+): CallerStatus {
   const routes = [...caller.routes].sort(([a], [b]) => a - b);
   return {
     id: caller.id.slice(0, idLength),
     name: caller.name,
     addresses: caller.addresses,
-    routes: routes.map(([port, target]) => routeStatus(port, target, backends)),
+    routes: routes.map(([port, target]) => ({
+      ...routeStatus(port, target, backends),
+      ...(target.kind === 'refused' || kernel === undefined ? {} : pathOf(kernel, caller.id, port)),
+    })),
   };
 }
 
@@ -33,4 +42,13 @@ function routeStatus(
   const backend = backends.get(target.backendKey);
   if (backend === undefined) return { port, state: 'down' };
   return { port, state: backend.state, backend: backend.backend };
+}
+
+function pathOf(
+  kernel: Pick<KernelSource, 'pathOf'>,
+  callerId: string,
+  port: number,
+): Pick<RouteStatus, 'path' | 'pathReason'> {
+  const path = kernel.pathOf(callerId, port);
+  return path.kind === 'kernel' ? { path: 'kernel' } : { path: 'proxy', pathReason: path.reason };
 }

@@ -79,6 +79,7 @@ function endpointStatuses(
     ...(reason === undefined ? {} : { failure: reason }),
     active: traffic?.active ?? 0,
     connections: traffic?.served ?? 0,
+    kernelConnections: 0,
     failures: traffic?.failures ?? 0,
     bytesUp: traffic?.bytesUp ?? 0,
     bytesDown: traffic?.bytesDown ?? 0,

@@ -44,11 +44,17 @@ function programMetrics(set: MetricSet, { status, isReady, problemCounts, facts 
 }
 
 function trafficMetrics(set: MetricSet, { traffic }: Status): void {
-  const { active, maxConnections, connections, refused, bytesUp, bytesDown } = traffic;
+  const { active, maxConnections, connections, refused, kernel, bytesUp, bytesDown } = traffic;
   set.gauge('nuncio_connections_active', 'Open connections').set(active);
   set.gauge('nuncio_connections_limit', 'Connections at a time; one more is reset').set(maxConnections);
-  set.counter('nuncio_connections_total', 'Connections that were relayed').inc(connections);
+  set.counter('nuncio_connections_total', 'Connections that were served').inc(connections);
   set.counter('nuncio_connections_refused_total', 'Connections that were reset').inc(refused);
+  if (kernel !== undefined) {
+    set.gauge('nuncio_kernel_routes', 'Routes that the kernel serves').set(kernel.routes);
+    set
+      .counter('nuncio_kernel_connections_total', 'Of all connections, those that the kernel led')
+      .inc(kernel.connections);
+  }
   const bytes = set.counter('nuncio_bytes_total', 'Bytes carried: up to endpoints, down to callers', [
     'direction',
   ]);
@@ -77,7 +83,7 @@ function routeMetrics(set: MetricSet, { callers, backends }: Status): void {
   }
 }
 
-function endpointMetrics(set: MetricSet, { backends }: Status): void {
+function endpointMetrics(set: MetricSet, { backends, traffic }: Status): void {
   const all = backends.flatMap(({ backend, endpoints }) =>
     endpoints.map((endpoint) => ({ endpoint, backend })),
   );
@@ -89,6 +95,10 @@ function endpointMetrics(set: MetricSet, { backends }: Status): void {
   const up = set.gauge('nuncio_endpoint_up', '1 where the endpoint is up', of);
   const active = set.gauge('nuncio_endpoint_connections_active', 'Open connections to an endpoint', of);
   const connections = set.counter('nuncio_endpoint_connections_total', 'Connections to an endpoint', of);
+  const led =
+    traffic.kernel === undefined
+      ? undefined
+      : set.counter('nuncio_endpoint_kernel_connections_total', 'Of those, the ones led by the kernel', of);
   const failures = set.counter('nuncio_endpoint_failures_total', 'Dials of an endpoint that failed', of);
   const bytes = set.counter('nuncio_endpoint_bytes_total', 'Bytes carried to an endpoint (up) and from it', [
     ...of,
@@ -100,6 +110,7 @@ function endpointMetrics(set: MetricSet, { backends }: Status): void {
     // Backends with one source and different options are one series: their counts are added.
     active.inc(labels, endpoint.active);
     connections.inc(labels, endpoint.connections);
+    led?.inc(labels, endpoint.kernelConnections);
     failures.inc(labels, endpoint.failures);
     bytes.inc({ ...labels, direction: 'up' }, endpoint.bytesUp);
     bytes.inc({ ...labels, direction: 'down' }, endpoint.bytesDown);

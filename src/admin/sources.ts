@@ -16,6 +16,10 @@ export interface EndpointTraffic {
   readonly failures: number;
   readonly bytesUp: number;
   readonly bytesDown: number;
+  /** Of the connections, those that the kernel led there: nobody saw them end, nor their bytes. */
+  readonly kernelConnections?: number;
+  /** Tells rows apart, where a source has several of one endpoint. */
+  readonly part?: string;
 }
 
 /** A data plane: what accepts connections, or redirects them. Its numbers are since its start. */
@@ -27,6 +31,25 @@ export interface TrafficSource {
   readonly kind: string;
   /** Endpoints that are in no route any more may be left out. */
   traffic(): Iterable<EndpointTraffic>;
+}
+
+/** The kernel path: it leads callers to endpoints as they connect, and sees no more of them. */
+export interface KernelSource {
+  readonly counters: {
+    /** Routes that it serves now. */
+    readonly routes: number;
+    readonly connects: readonly {
+      readonly callerId: string;
+      readonly port: number;
+      readonly backendKey: string;
+      readonly endpoint: string;
+      readonly connects: number;
+    }[];
+  };
+  pathOf(
+    callerId: string,
+    port: number,
+  ): { readonly kind: 'kernel' } | { readonly kind: 'proxy'; readonly reason: string };
 }
 
 export type Routes = Pick<RouteTable, 'callers' | 'backends' | 'subscribe'>;

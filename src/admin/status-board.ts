@@ -19,7 +19,14 @@ import { EndpointStates } from './endpoint-states.ts';
 import { gatewayTotals, gatewayView } from './gateway-view.ts';
 import { RateMeter, type Total } from './rate-meter.ts';
 import { RecentProblems } from './recent-problems.ts';
-import type { GatewaySource, Health, Routes, TrafficSource } from './sources.ts';
+import type {
+  EndpointTraffic,
+  GatewaySource,
+  Health,
+  KernelSource,
+  Routes,
+  TrafficSource,
+} from './sources.ts';
 import type { ProgramState, Rates, Status, TrafficStatus } from './status.ts';
 import { TrafficLedger } from './traffic-ledger.ts';
 
@@ -55,6 +62,7 @@ export class StatusBoard implements Part {
   #routes: Routes | undefined;
   #health: Health | undefined;
   #gateway: GatewaySource | undefined;
+  #kernel: KernelSource | undefined;
   #isServing: () => boolean = () => false;
   #states: EndpointStates | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -92,6 +100,11 @@ export class StatusBoard implements Part {
     this.#traffic.push({ source, maxConnections });
   }
 
+  /** What leads callers without the proxy. */
+  showKernel(kernel: KernelSource): void {
+    this.#kernel = kernel;
+  }
+
   /** Applications and services. */
   showGateway(gateway: GatewaySource): void {
     this.#gateway = gateway;
@@ -118,7 +131,7 @@ export class StatusBoard implements Part {
   /** Reads the counters for the rates; the timer's work, every 2 s. */
   sample(): void {
     this.#readTraffic();
-    const totals = new Map<string, Total>([[allTraffic, { ...this.#ledger.total(), ...this.#served() }]]);
+    const totals = new Map<string, Total>([[allTraffic, { ...this.#ledger.total, ...this.#served() }]]);
     for (const [backend, endpoint] of this.#ledger.names()) {
       const counts =
         endpoint === undefined ? this.#ledger.ofBackend(backend) : this.#ledger.ofEndpoint(backend, endpoint);
@@ -145,7 +158,7 @@ export class StatusBoard implements Part {
     return {
       nuncio: { version, mode, host, state: this.#state, since: this.#startedMs, at: this.#now() },
       traffic: this.#trafficStatus(),
-      callers: callerStatuses(routes, backends),
+      callers: callerStatuses(routes, backends, this.#kernel),
       backends: [...backends.values()],
       ...(gateway === undefined ? {} : { gateway: gatewayView(gateway, (name) => this.#meter.of(name)) }),
       problems: this.logger.list(),
@@ -153,7 +166,8 @@ export class StatusBoard implements Part {
   }
 
   #trafficStatus(): TrafficStatus {
-    const { bytesUp, bytesDown } = this.#ledger.total();
+    const { bytesUp, bytesDown, kernelConnections } = this.#ledger.total;
+    const kernel = this.#kernel?.counters;
     const addresses = this.#traffic.flatMap(({ source }) => source.address ?? []);
     return {
       listen: addresses.map(({ ip, port }) => formatHostPort(ip, port)),
@@ -162,13 +176,14 @@ export class StatusBoard implements Part {
       ...this.#served(),
       bytesUp,
       bytesDown,
+      ...(kernel === undefined ? {} : { kernel: { routes: kernel.routes, connections: kernelConnections } }),
       rates: this.#meter.of(allTraffic),
       history: { everyMs: sampleMs, points: this.#history },
     };
   }
 
   #served(): Pick<TrafficStatus, 'active' | 'connections' | 'refused'> {
-    const sum = { active: 0, connections: 0, refused: 0 };
+    const sum = { active: 0, connections: this.#ledger.total.kernelConnections, refused: 0 };
     for (const { source } of this.#traffic) {
       sum.active += source.counters.active;
       sum.connections += source.counters.served;
@@ -178,7 +193,9 @@ export class StatusBoard implements Part {
   }
 
   #readTraffic(): void {
-    this.#ledger.read(this.#traffic.flatMap(({ source }) => [...source.traffic()]));
+    const sources = this.#traffic.map(({ source }) => source.traffic());
+    if (this.#kernel !== undefined) sources.push(kernelTraffic(this.#kernel));
+    this.#ledger.read(sources, (backend) => this.#routes?.backends.has(backend) ?? false);
   }
 
   #watchStates(): void {
@@ -191,4 +208,18 @@ export class StatusBoard implements Part {
 /** Keys of backends hold no line breaks, so a name cannot be two things. */
 function meterName(backend: string, endpoint?: string): string {
   return endpoint === undefined ? backend : `${backend}\n${endpoint}`;
+}
+
+function kernelTraffic({ counters }: KernelSource): EndpointTraffic[] {
+  return counters.connects.map(({ callerId, port, backendKey, endpoint, connects }) => ({
+    backend: backendKey,
+    endpoint,
+    part: `${callerId} ${port}`,
+    connections: connects,
+    kernelConnections: connects,
+    active: 0,
+    failures: 0,
+    bytesUp: 0,
+    bytesDown: 0,
+  }));
 }

@@ -50,6 +50,8 @@ export interface TrafficStatus extends Counts {
   readonly dataPlanes: readonly string[];
   readonly maxConnections: number;
   readonly refused: number;
+  /** Absent where callers are led by the proxy alone. The connections are part of all. */
+  readonly kernel?: { readonly routes: number; readonly connections: number };
   readonly rates: Rates;
   /** Rates of the last minutes, the oldest first, `everyMs` apart. */
   readonly history: { readonly everyMs: number; readonly points: readonly Rates[] };
@@ -70,6 +72,10 @@ export interface RouteStatus {
   readonly backend?: string;
   /** Why a route is refused. */
   readonly reason?: string;
+  /** Who leads the caller's connections; absent where that can only be the proxy. */
+  readonly path?: 'kernel' | 'proxy';
+  /** Why it is the proxy. */
+  readonly pathReason?: string;
 }
 
 /**
@@ -88,6 +94,8 @@ export interface BackendStatus extends Counts {
   /** Number of callers that have a route to it. */
   readonly callers: number;
   readonly failures: number;
+  /** Of the connections, those that the kernel led: they are not in `active`, nor in the bytes. */
+  readonly kernelConnections: number;
   readonly rates: Rates;
   readonly endpoints: readonly EndpointStatus[];
 }
@@ -110,6 +118,7 @@ export interface EndpointStatus extends Counts {
   readonly failure?: string;
   /** Dials that failed. */
   readonly failures: number;
+  readonly kernelConnections: number;
   readonly rates: Rates;
 }
 

@@ -26,6 +26,6 @@ function callerRow({ id, name, addresses, routes }: CallerStatus): Html {
 </tr>`;
 }
 
-function routeLine({ port, state, backend, reason }: RouteStatus): Html {
-  return html`<li>${badge(state)} <span class="mono">${port}</span> <span class="arrow" aria-hidden="true">→</span> ${backend === undefined ? html`<span class="reason">${reason}</span>` : html`<span class="target">${backend}</span>`}</li>`;
+function routeLine({ port, state, backend, reason, path, pathReason }: RouteStatus): Html {
+  return html`<li>${badge(state)} <span class="mono">${port}</span> <span class="arrow" aria-hidden="true">→</span> ${backend === undefined ? html`<span class="reason">${reason}</span>` : html`<span class="target">${backend}</span>`}${path !== undefined && html` <span class="chip"${pathReason !== undefined && html` title="${pathReason}"`}>${path}</span>`}</li>`;
 }

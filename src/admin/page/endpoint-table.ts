@@ -32,7 +32,8 @@ export function endpointTable(endpoints: readonly EndpointStatus[], options: End
 }
 
 function row(endpoint: EndpointStatus, { at, counted }: EndpointTableOptions): Html {
-  const { address, name, state, since, failure, failures, rates, weight, priority } = endpoint;
+  const { address, name, state, since, failure, failures, rates, weight, priority, kernelConnections } =
+    endpoint;
   const isNamed = name !== address && !address.startsWith(`${name}:`) && !address.startsWith(`[${name}]:`);
   return html`<tr data-key="${address}">
 <th scope="row"><span class="mono">${address}</span>${isNamed && html` <span class="name">${name}</span>`}${
@@ -42,7 +43,7 @@ function row(endpoint: EndpointStatus, { at, counted }: EndpointTableOptions): H
     failure !== undefined && html` <span class="code">${failure}</span>`
   }</td>
 <td data-label="Open">${count(endpoint.active)}</td>
-<td data-label="${counted}">${count(endpoint.connections)}</td>
+<td data-label="${counted}">${count(endpoint.connections)}${kernelConnections > 0 && html` <span class="rate">${count(kernelConnections)} by kernel</span>`}</td>
 <td data-label="Rate">${perSecond(rates.connectionsPerS)}</td>
 <td data-label="Failed"${failures > 0 && html` class="bad"`}>${count(failures)}</td>
 <td data-label="Up">${bytes(endpoint.bytesUp)} <span class="rate">${bytes(rates.bytesUpPerS)}/s</span></td>

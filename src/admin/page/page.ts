@@ -61,10 +61,12 @@ function tiles({ traffic, backends, gateway }: Status): Html {
   const sets = [...backends, ...(gateway?.applications ?? []), ...(gateway?.services ?? [])];
   const endpoints = sets.flatMap((set) => set.endpoints);
   const up = endpoints.filter(({ state }) => state === 'up').length;
+  const byKernel = traffic.kernel === undefined ? '' : `, ${count(traffic.kernel.connections)} by kernel`;
+  const inAll = `${count(traffic.connections)} in all${byKernel}`;
   const line = (values: readonly number[]) => sparkline(values, historySlots);
   return html`<dl class="tiles">
 ${tile('Open connections', count(traffic.active), `at most ${count(traffic.maxConnections)}`)}
-${tile('Connections', perSecond(rates.connectionsPerS), `${count(traffic.connections)} in all`, line(history.points.map((p) => p.connectionsPerS)))}
+${tile('Connections', perSecond(rates.connectionsPerS), inAll, line(history.points.map((p) => p.connectionsPerS)))}
 ${tile('To endpoints', `${bytes(rates.bytesUpPerS)}/s`, `${bytes(traffic.bytesUp)} in all`, line(history.points.map((p) => p.bytesUpPerS)))}
 ${tile('To callers', `${bytes(rates.bytesDownPerS)}/s`, `${bytes(traffic.bytesDown)} in all`, line(history.points.map((p) => p.bytesDownPerS)))}
 ${gateway !== undefined && tile('Requests', perSecond(gateway.http.requestsPerSecond), `${count(gateway.http.requests)} in all`)}

@@ -18,6 +18,7 @@ describe('StatusBoard', () => {
     bed.carried('redis', '10.0.0.1:6379', {
       active: 1,
       connections: 5,
+      kernelConnections: 0,
       failures: 2,
       bytesUp: 7,
       bytesDown: 9,
@@ -34,6 +35,7 @@ describe('StatusBoard', () => {
       callers: 1,
       active: 1,
       connections: 5,
+      kernelConnections: 0,
       failures: 2,
       bytesUp: 7,
       bytesDown: 9,
@@ -153,6 +155,41 @@ describe('StatusBoard', () => {
     assert.deepEqual(
       [listen, active, connections, refused, maxConnections],
       [['[::]:10000', '[::]:80'], 11, 22, 33, 1005],
+    );
+  });
+
+  it('counts what the kernel led among all connections, and says whose routes it serves', () => {
+    const bed = new BoardBed();
+    bed.backend('redis', [redis1]);
+    bed.caller('c1', 'web', [
+      [6379, to('redis')],
+      [6380, to('redis')],
+      [1, { kind: 'refused', code: 'ERR_NO_ROUTE', reason: 'x' }],
+    ]);
+    bed.carried('redis', '10.0.0.1:6379', { connections: 2, bytesUp: 5 });
+    bed.counters.served = 2;
+    const led = { callerId: 'c1', backendKey: 'redis', endpoint: '10.0.0.1:6379' };
+    bed.board.showKernel({
+      counters: {
+        routes: 1,
+        connects: [
+          { ...led, port: 6379, connects: 40 },
+          { ...led, port: 6380, connects: 3 },
+        ],
+      },
+      pathOf: (_, port) => (port === 6379 ? { kind: 'kernel' } : { kind: 'proxy', reason: 'send-proxy' }),
+    });
+    const { traffic, backends, callers } = bed.board.status();
+    assert.deepEqual([traffic.connections, traffic.kernel], [45, { routes: 1, connections: 43 }]);
+    const [endpointNow] = backends[0]?.endpoints ?? [];
+    assert.deepEqual([endpointNow?.connections, endpointNow?.kernelConnections], [45, 43]);
+    assert.deepEqual(
+      callers[0]?.routes.map(({ port, path, pathReason }) => [port, path, pathReason]),
+      [
+        [1, undefined, undefined],
+        [6379, 'kernel', undefined],
+        [6380, 'proxy', 'send-proxy'],
+      ],
     );
   });
 
