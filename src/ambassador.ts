@@ -28,7 +28,8 @@ import { EndpointHealth } from './health/endpoint-health.ts';
 import { beginKernelPath } from './kernel/begin.ts';
 import { describePath, type KernelPath } from './kernel/kernel-path.ts';
 import type { KernelMode } from './kernel/mode.ts';
-import { beginLocalhost } from './localhost/begin.ts';
+import { beginLocalhost, helperEntry } from './localhost/begin.ts';
+import { setOwnRules } from './localhost/own-rules.ts';
 import { beginRules } from './nat/begin.ts';
 import { readReach } from './nat/reach.ts';
 import type { RuleSettings } from './nat/settings.ts';
@@ -56,6 +57,8 @@ export interface OmniSettings extends ProxySettings {
   readonly rules: RuleSettings;
   /** False leaves the rules to `--setup-iptables`. */
   readonly manageRules: boolean;
+  /** True has a helper container set the rules, where this process may not: as connectable did. */
+  readonly rulesByHelper?: boolean;
   /** Whether `localhost:<port>` of containers with `connect.<port>` labels is led here. */
   readonly leadsLocalhost: boolean;
   /** Where embassy's `service;port` is found; absent: such a port is refused. */
@@ -127,8 +130,11 @@ export async function startOmni(settings: OmniSettings, board: StatusBoard, part
   });
   if (kernel !== undefined) board.showKernel(kernel);
   describeCallers(table, kernel, logger);
-  const selfName = self?.name;
-  await beginRules(settings.rules, { manageRules: settings.manageRules, selfName, logger, parts });
+  const { rulesByHelper = false } = settings;
+  if (rulesByHelper) await setOwnRules(self, settings.port, helperEntry({ engine, feed, selfId }), logger);
+  // Who said nothing has not asked for rules on the host.
+  const manageRules = settings.manageRules && !(rulesByHelper && self?.networkMode === 'host');
+  await beginRules(settings.rules, { manageRules, selfName: self?.name, logger, parts });
   if (settings.leadsLocalhost) {
     await beginLocalhost({ engine, feed, selfId, rules: settings.rules, logger, parts });
   }

@@ -36,8 +36,22 @@ export function flagNotices(given: ReadonlySet<string>): string[] {
     .map(({ name, why }) => `--${name} has no effect: ${why}`);
 }
 
+/** Variables of connectable. */
+const connectableVariables: Readonly<Record<string, string>> = {
+  LOOKUP_RESOLVER: 'each label says by its value how its backend is found',
+  LOOKUP_DEBUG: '--log-level debug, or LOG_LEVEL=debug, tells how backends are found',
+};
+
 export function variableNotices(env: Environment): string[] {
-  return Object.entries(obsoleteVariables)
+  return noticesOf(obsoleteVariables, env);
+}
+
+export function connectableNotices(env: Environment): string[] {
+  return noticesOf(connectableVariables, env);
+}
+
+function noticesOf(variables: Readonly<Record<string, string>>, env: Environment): string[] {
+  return Object.entries(variables)
     .filter(([name]) => env[name])
     .map(([name, why]) => `${name} in the environment has no effect: ${why}`);
 }

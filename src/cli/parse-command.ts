@@ -3,6 +3,7 @@ import { fail, ok, type Result } from '../core/result.ts';
 import { type Arguments, readArguments } from './arguments.ts';
 import type { Command } from './command.ts';
 import { adminPortProblem } from './read-admin.ts';
+import { isConnectable, readConnectable } from './read-connectable.ts';
 import { isEmbassy, readEmbassy } from './read-embassy.ts';
 import { defaultPort, readForward, readLinkForwards } from './read-forward.ts';
 import { readLocalhostRules } from './read-localhost-rules.ts';
@@ -19,9 +20,11 @@ export interface CommandLine {
   readonly notices: readonly string[];
 }
 
+type Exists = (path: string) => boolean;
+
 const modes = ['omnimode', 'links', 'setup-iptables', 'cleanup-iptables', 'health'] as const;
 
-function readCommand({ values, positional }: Arguments, argc: number): Command | undefined {
+function readCommand({ values, positional }: Arguments, argc: number, exists?: Exists): Command | undefined {
   const { shapeProblems } = values;
   const subcommand = subcommands.get(positional[0]);
   if (values.has('help')) return { kind: 'help', ...(subcommand ? { of: subcommand.name } : {}) };
@@ -56,6 +59,7 @@ function readCommand({ values, positional }: Arguments, argc: number): Command |
   }
   if (positional[0] !== undefined) return readForward(values, positional[0]);
   if (isEmbassy(values, argc)) return readEmbassy(values, argc);
+  if (isConnectable(argc, values.env, exists)) return readConnectable(values);
   shapeProblems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');
   return undefined;
 }
@@ -64,12 +68,17 @@ function readCommand({ values, positional }: Arguments, argc: number): Command |
  * Reads a command line and the environment.
  *
  * @param argv without the program's own name
+ * @param exists as of node:fs
  * @returns ERR_USAGE with every problem found, a line each
  */
-export function parseCommand(argv: readonly string[], env: Environment): Result<CommandLine> {
+export function parseCommand(
+  argv: readonly string[],
+  env: Environment,
+  exists?: Exists,
+): Result<CommandLine> {
   const given = readArguments(argv, env);
   const { values, unknown } = given;
-  const command = readCommand(given, argv.length);
+  const command = readCommand(given, argv.length, exists);
   const clash = command === undefined ? undefined : adminPortProblem(command);
   if (clash !== undefined) values.problems.push(clash);
   // A flag that is not known may be the mode itself, or leave its value behind as a second backend: what follows from

@@ -12,7 +12,7 @@ import {
 import type { Values } from './values.ts';
 
 /** `nuncio --omnimode`. */
-export function readOmni(values: Values): Command {
+export function readOmni(values: Values): Extract<Command, { kind: 'omni' }> {
   const port = values.port('port') ?? defaultPort;
   return {
     kind: 'omni',

@@ -13,7 +13,8 @@ import type { Values } from './values.ts';
 /** embassy's documents ran it with -v=3 throughout: that much was its ordinary log. */
 const debugVerbosity = 4;
 
-const defaultDockerHost = 'unix:///var/run/docker.sock';
+export const defaultDockerSocket = '/var/run/docker.sock';
+const defaultDockerHost = `unix://${defaultDockerSocket}`;
 
 function isLogLevel(text: string): text is LogLevel {
   return logLevels.some((level) => level === text);

@@ -11,12 +11,17 @@ import { commandRunner } from '../nat/command.ts';
 import { type RuleSettings, ruleSetOf } from '../nat/settings.ts';
 import { enterByHelper } from './enter-by-helper.ts';
 import { enterByNsenter } from './enter-by-nsenter.ts';
+import type { NamespaceEntry } from './entry.ts';
 import { LocalhostKeeper } from './keeper.ts';
 
-export interface BeginLocalhostOptions {
+/** What the ways into containers are made of. */
+export interface EntryOptions {
   readonly engine: HelperEngine;
   readonly feed: ContainerFeed;
   readonly selfId: string | undefined;
+}
+
+export interface BeginLocalhostOptions extends EntryOptions {
   /** Of the ambassador itself: they say which address callers reach it by. */
   readonly rules: RuleSettings;
   readonly logger: Logger;
@@ -26,21 +31,30 @@ export interface BeginLocalhostOptions {
 /** How long the look for what an earlier run was killed over may take, ms. */
 const leftoversMs = 5000;
 
+/** The command that this process was started by: an image of somebody else's making may have another entry. */
+const program = () => [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
+
+const ownerOf = (selfId: string | undefined) => selfId ?? hostname();
+
 /** Keeps `localhost` of labelled containers leading here, from now until the parts are stopped. */
 export async function beginLocalhost(options: BeginLocalhostOptions): Promise<void> {
   const { engine, feed, selfId, logger, parts } = options;
   const rules = await ruleSetOf(options.rules);
   const hostAddress = rules.kind === 'dnat' ? rules.proxyIps.find((ip) => isIPv4(ip)) : undefined;
-  const owner = selfId ?? hostname();
-  // The command that this process was started by: an image of somebody else's making may have another entry.
-  const program = [process.execPath, ...process.execArgv, process.argv[1] ?? ''];
 
   const isAlive = (other: string) => feed.containers.has(other);
-  await removeHelpers(engine, owner, isAlive, AbortSignal.timeout(leftoversMs)).catch((thrown: unknown) => {
+  const bound = AbortSignal.timeout(leftoversMs);
+  await removeHelpers(engine, ownerOf(selfId), isAlive, bound).catch((thrown: unknown) => {
     logger.debug(`helper containers of an earlier run are not looked for: ${messageOf(thrown)}`);
   });
-  const byNsenter = enterByNsenter(program, commandRunner(), await readFile('/proc/self/status', 'utf8'));
-  const byHelper = enterByHelper({ engine, containers: feed.containers, selfId, owner, program });
+  const byNsenter = enterByNsenter(program(), commandRunner(), await readFile('/proc/self/status', 'utf8'));
+  const byHelper = helperEntry(options);
   const entries = byNsenter === undefined ? [byHelper] : [byNsenter, byHelper];
   await parts.begin(new LocalhostKeeper({ feed, place: { selfId, hostAddress }, entries, logger }));
+}
+
+/** The way into containers by a helper container. */
+export function helperEntry({ engine, feed, selfId }: EntryOptions): NamespaceEntry {
+  const owner = ownerOf(selfId);
+  return enterByHelper({ engine, containers: feed.containers, selfId, owner, program: program() });
 }

@@ -1,13 +1,7 @@
-import type { Lead } from './lead.ts';
+import type { Standing } from './method.ts';
 
 /** The table that is ours alone, in a namespace where the ambassador's own (`inet nuncio`) may stand too. */
 export const nftTable = 'ip nuncio_localhost';
-
-/** What stands in a network namespace. */
-export interface Standing extends Lead {
-  /** Interfaces on which route_localnet was off before we came. */
-  readonly switched: readonly string[];
-}
 
 const setUp = (body: string) => `table ${nftTable} {}\ndelete table ${nftTable}\n${body}`;
 

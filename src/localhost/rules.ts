@@ -1,13 +1,13 @@
-import { AppError } from '../core/errors.ts';
-import type { RunCommand } from '../nat/command.ts';
+import { AppError, messageOf } from '../core/errors.ts';
 import type { Listener } from '../nat/listeners.ts';
 import type { RouteLocalnet } from '../sys/route-localnet.ts';
 import type { Lead } from './lead.ts';
-import { nftInstallation, nftRemoval, nftTable, readNftTable, type Standing } from './nft-text.ts';
+import type { LeadMethod, Standing } from './method.ts';
 
 /** What this file asks of the machine: all of it in the network namespace that the process is in. */
 export interface NamespaceSystem {
-  readonly run: RunCommand;
+  /** In the order of trial. */
+  methods(): Promise<readonly LeadMethod[]>;
   readonly routeLocalnet: RouteLocalnet;
   /** The interface that packets to an address leave by. */
   outgoingInterface(ip: string): Promise<string | undefined>;
@@ -31,18 +31,20 @@ export async function setLead(lead: Lead, system: NamespaceSystem): Promise<Lead
   if (name === undefined || name === 'lo') {
     throw new AppError('ERR_RULES', `no route leads to ${lead.address} from this network namespace`);
   }
-  const before = await readStanding(system);
-  const isOurs = before?.switched.includes(name) ?? false;
-  const mustSwitch = isOurs || !(await routeLocalnet.isOn(name));
+  const methods = await system.methods();
+  const earlier = (await Promise.all(methods.map(standingOf))).flatMap(
+    (standing) => standing?.switched ?? [],
+  );
+  const mustSwitch = earlier.includes(name) || !(await routeLocalnet.isOn(name));
   const wanted: Standing = { ...lead, switched: mustSwitch ? [name] : [] };
   try {
-    // The guard comes first, then what it guards.
-    await nft(system, nftInstallation(wanted));
+    const method = await installBy(methods, wanted);
     if (mustSwitch) routeLocalnet.set(name, true);
-    await switchOff(before?.switched.filter((other) => other !== name) ?? [], system);
-    const now = await readStanding(system);
-    if (JSON.stringify(now) !== JSON.stringify(wanted) || !(await routeLocalnet.isOn(name))) {
-      throw new AppError('ERR_RULES', 'the rules were set, but the kernel does not have them');
+    const others = earlier.filter((other) => other !== name);
+    await switchOff(others, system);
+    for (const other of methods) if (other !== method && (await isThere(other))) await other.remove();
+    if (!(await routeLocalnet.isOn(name))) {
+      throw new AppError('ERR_RULES', `route_localnet of ${name} was switched on, and is off`);
     }
   } catch (thrown) {
     // Half of it would have callers wait for an answer that never comes, where without any they are refused at once.
@@ -55,6 +57,22 @@ export async function setLead(lead: Lead, system: NamespaceSystem): Promise<Lead
   return { shadowed: lead.ports.filter(isShadowed) };
 }
 
+/** The first method whose rules the kernel has afterwards. */
+async function installBy(methods: readonly LeadMethod[], wanted: Standing): Promise<LeadMethod> {
+  const reasons: string[] = [];
+  for (const method of methods) {
+    try {
+      await method.install(wanted);
+      if (JSON.stringify(await method.read()) === JSON.stringify(wanted)) return method;
+      reasons.push(`${method.name} (the rules were set, but the kernel does not have them)`);
+      await method.remove();
+    } catch (thrown) {
+      reasons.push(`${method.name} (${messageOf(thrown)})`);
+    }
+  }
+  throw new AppError('ERR_RULES', `no rules can be set here: ${reasons.join('; ')}`);
+}
+
 /**
  * Takes exactly that away again.
  *
@@ -63,14 +81,23 @@ export async function setLead(lead: Lead, system: NamespaceSystem): Promise<Lead
  * @throws AppError ERR_RULES, ERR_SYSCALL
  */
 export async function clearLead(address: string | undefined, system: NamespaceSystem): Promise<boolean> {
-  const text = await readTable(system);
-  const standing = readNftTable(text);
-  if (text === '' || (address !== undefined && standing !== undefined && standing.address !== address)) {
-    return false;
+  let isFound = false;
+  const unreadable: string[] = [];
+  const methods = await system.methods();
+  for (const method of methods) {
+    const found = await method.read().catch((thrown: unknown) => {
+      unreadable.push(`${method.name} (${messageOf(thrown)})`);
+    });
+    if (found === undefined) continue;
+    const standing = found === 'damaged' ? undefined : found;
+    if (address !== undefined && standing !== undefined && standing.address !== address) continue;
+    await switchOff(standing?.switched ?? [], system);
+    await method.remove();
+    isFound = true;
   }
-  await switchOff(standing?.switched ?? [], system);
-  await nft(system, nftRemoval);
-  return true;
+  // A kernel without nf_tables holds no rules of that kind: only where nothing can be read is that a fault.
+  if (unreadable.length === methods.length) throw new AppError('ERR_RULES', unreadable.join('; '));
+  return isFound;
 }
 
 async function switchOff(names: readonly string[], { routeLocalnet }: NamespaceSystem): Promise<void> {
@@ -80,21 +107,16 @@ async function switchOff(names: readonly string[], { routeLocalnet }: NamespaceS
   }
 }
 
-async function readStanding(system: NamespaceSystem): Promise<Standing | undefined> {
-  return readNftTable(await readTable(system));
+/** A program that cannot even look, on a kernel that does not know its tables, has nothing here. */
+function readBy(method: LeadMethod): ReturnType<LeadMethod['read']> {
+  return method.read().catch(() => undefined);
 }
 
-/** The empty text where our table is not there. */
-async function readTable({ run }: NamespaceSystem): Promise<string> {
-  const outcome = await run('nft', ['--numeric', 'list', 'table', ...nftTable.split(' ')]);
-  if (outcome.kind === 'done') return outcome.stdout;
-  const isAbsent = outcome.kind === 'failed' && outcome.reason.includes('No such file or directory');
-  // Without the program there was never a table of ours; setting one up says so.
-  if (isAbsent || outcome.kind === 'missing') return '';
-  throw new AppError('ERR_RULES', outcome.reason);
+async function isThere(method: LeadMethod): Promise<boolean> {
+  return (await readBy(method)) !== undefined;
 }
 
-async function nft({ run }: NamespaceSystem, stdin: string): Promise<void> {
-  const outcome = await run('nft', ['-f', '-'], { stdin });
-  if (outcome.kind !== 'done') throw new AppError('ERR_RULES', outcome.reason);
+async function standingOf(method: LeadMethod): Promise<Standing | undefined> {
+  const standing = await readBy(method);
+  return standing === 'damaged' ? undefined : standing;
 }

@@ -13,11 +13,11 @@ const commit = 'COMMIT\n';
 const emptyChain = `:${iptablesChain} - [0:0]\n`;
 
 /**
- * The lines of `iptables -t nat -S` that are ours: our chain, its rules, the jumps to it. The empty text where there is none.
+ * The lines of `iptables -S` that are ours: our chain, its rules, the jumps to it. The empty text where there is none.
  * The order of the lines is the kernel's: the rules' order counts.
  */
-export function ownRules(listing: string): string {
-  const ours = new RegExp(`^-[NA] ${iptablesChain}(?: |$)|^-A .* -[jg] ${iptablesChain}\\s*$`);
+export function ownRules(listing: string, chain = iptablesChain): string {
+  const ours = new RegExp(`^-[NA] ${chain}(?: |$)|^-A .* -[jg] ${chain}\\s*$`);
   return listing
     .split('\n')
     .filter((line) => ours.test(line))

@@ -77,6 +77,18 @@ test('two callers dial localhost on one port and reach different backends; the e
   assert.equal(await helpersLeft(), '');
 });
 
+test("connectable's own command line works: the socket, no argument, no capability", async () => {
+  const { docker } = engine;
+  await redis(docker, 'redis-1');
+  const ambassador = await Ambassador.start(engine, { args: [], netAdmin: false });
+  await ambassador.line(/^nat rules set by nft, .* \(by helper container\)$/);
+  await caller(docker, 'caller', { labels: leads('docker://redis-1') });
+  await ambassador.line(ready('caller'));
+  assert.equal(await nameOfRedis(docker, 'caller', { host }), 'redis-1');
+  assert.equal(await ambassador.end('TERM'), 0);
+  assert.equal(await helpersLeft(), '');
+});
+
 test('a container without labels is left alone: no visit, no container made for it', async () => {
   const { docker } = engine;
   await redis(docker, 'redis-1');

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { Namespaces, own, peer } from '../nat/namespaces.ts';
+import { iptablesPrograms, Namespaces, own, peer } from '../nat/namespaces.ts';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const ambassador = peer[4];
@@ -49,6 +49,42 @@ test('localhost leads to the same port of the ambassador, which sees the address
   assert.equal(state(spaces), before);
   assert.equal(await dial('127.0.0.1'), 'ECONNREFUSED');
 });
+
+for (const kind of ['iptables-nft', 'iptables-legacy']) {
+  test(`where there is no nft, ${kind} does the same, and nft takes over from it`, async () => {
+    await using spaces = new Namespaces();
+    // The standard chains that are made when a rule is first set stay, empty.
+    for (const where of ['nat OUTPUT', 'nat POSTROUTING', 'raw PREROUTING']) {
+      const [table = '', chain = ''] = where.split(' ');
+      spaces.exec(kind, ['-t', table, '-P', chain, 'ACCEPT']);
+    }
+    const before = state(spaces);
+    const programs = iptablesPrograms(kind);
+    const words = (...task: readonly string[]) => [main, 'localhost-rules', ...task];
+    const by = (...task: readonly string[]) =>
+      spaces.execWith(programs, process.execPath, words(...task)).trim();
+    const caller = spaces.ambassador();
+    await spaces.caller().ask({ do: 'listen', host: '::', port: 7000, text: 'ambassador' });
+    const dial = () => caller.ask<string>({ do: 'dial', ip: '127.0.0.1', port: 7000 });
+
+    assert.equal(by('set', ambassador, '7000,7001'), '{"shadowed":[]}');
+    const standing = state(spaces);
+    assert.equal(await dial(), 'ambassador');
+    assert.match(spaces.exec(kind, ['-t', 'raw', '-S']), /-i eth0 .*-j DROP/);
+    by('set', ambassador, '7000,7001');
+    assert.equal(state(spaces), standing);
+    assert.equal(by('clear', '10.213.0.99'), '{"cleared":false}');
+    assert.equal(by('clear'), '{"cleared":true}');
+    assert.equal(state(spaces), before);
+
+    by('set', ambassador, '7000');
+    rules(spaces, 'set', ambassador, '7000');
+    assert.doesNotMatch(state(spaces), /NUNCIO-LOCALHOST/);
+    assert.equal(await dial(), 'ambassador');
+    rules(spaces, 'clear');
+    assert.equal(state(spaces), before);
+  });
+}
 
 test('what listens in the caller on a port of its localhost is told', async () => {
   await using spaces = new Namespaces();

@@ -126,6 +126,11 @@ export class Namespaces {
     return execFileSync('ip', all, { encoding: 'utf8', input, stdio: ['pipe', 'pipe', 'pipe'] });
   }
 
+  /** The same with nothing but these programs in its PATH; the program itself is named by its whole path. */
+  execWith(programs: readonly string[], program: string, args: readonly string[]): string {
+    return this.exec('env', [`PATH=${this.#pathOf(programs)}`, program, ...args]);
+  }
+
   /** The same in the caller's namespace. */
   execAtPeer(program: string, args: readonly string[]): string {
     const all = ['netns', 'exec', this.#peer, program, ...args];

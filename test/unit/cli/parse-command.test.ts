@@ -14,13 +14,13 @@ function parsed<K extends Command['kind']>(kind: K, line: string, env: Record<st
 }
 
 function notices(argv: readonly string[], env: Record<string, string> = {}): readonly string[] {
-  const result = parseCommand(argv, env);
+  const result = parseCommand(argv, env, () => false);
   assert.ok(result.ok, result.ok ? '' : result.error.message);
   return result.value.notices;
 }
 
 function problems(line: string, env: Record<string, string> = {}): string {
-  const result = parseCommand(line.split(' ').filter(Boolean), env);
+  const result = parseCommand(line.split(' ').filter(Boolean), env, () => false);
   assert.ok(!result.ok, `${line} is taken`);
   assert.equal(result.error.code, 'ERR_USAGE');
   return result.error.message;
@@ -84,6 +84,22 @@ describe('omni mode', () => {
   it('leads localhost of labelled containers, unless --localhost says off', () => {
     assert.equal(parsed('omni', '--omnimode').settings.leadsLocalhost, true);
     assert.equal(parsed('omni', '--omnimode --localhost off').settings.leadsLocalhost, false);
+  });
+
+  it('is what connectable was, in a container with the socket of the engine and without a word', () => {
+    const there = (path: string) => ['/.dockerenv', '/var/run/docker.sock'].includes(path);
+    const env = { PORT: '9000', LOOKUP_RESOLVER: 'dns' };
+    const line = parseCommand([], env, there);
+    assert.ok(line.ok && line.value.command.kind === 'omni');
+    const { settings } = line.value.command;
+    assert.deepEqual([settings.port, settings.rulesByHelper, settings.leadsLocalhost], [9000, true, true]);
+    assert.match(line.value.notices.join(), /LOOKUP_RESOLVER in the environment has no effect/);
+    assert.ok(parseCommand([], { DOCKER_HOST: 'tcp://10.0.0.1:2375' }, (path) => path === '/.dockerenv').ok);
+    for (const path of ['/.dockerenv', '/var/run/docker.sock']) {
+      const nothing = parseCommand([], {}, (other) => other === path);
+      assert.ok(!nothing.ok && /nothing to do/.test(nothing.error.message), path);
+    }
+    assert.equal(parsed('omni', '--omnimode').settings.rulesByHelper, undefined);
   });
 
   it('reads what the ambassador runs in the network of a caller', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { nftMethod } from '../../../src/localhost/nft-method.ts';
 import { nftInstallation, nftRemoval, readNftTable } from '../../../src/localhost/nft-text.ts';
 import { clearLead, setLead } from '../../../src/localhost/rules.ts';
 import type { RunCommand } from '../../../src/nat/command.ts';
@@ -36,6 +37,7 @@ class FakeNamespace {
       this.localnet.set(name, isOn);
     },
   };
+  methods = async () => [nftMethod(this.run)];
   outgoingInterface = async () => this.way;
   listeners = async () => this.listening;
 }
