@@ -1,4 +1,5 @@
 import { type CommandOptions, command, type Outcome, output } from './command.ts';
+import { until } from './until.ts';
 
 export interface RunOptions {
   readonly image: string;
@@ -90,10 +91,20 @@ export class Docker {
 
   /** Removes every container and every network that a test made; images stay. */
   async clear(): Promise<void> {
-    const ids = await this.cli(['ps', '--all', '--quiet', '--no-trunc']);
-    if (ids !== '') await this.cli(['rm', '--force', '--volumes', ...ids.split('\n')], { timeoutMs: 60_000 });
+    await until('every container to be gone', () => this.#removeAll(), { withinMs: 60_000 });
     const networks = await this.cli(['network', 'ls', '--quiet', '--filter', 'type=custom']);
     if (networks !== '') await this.cli(['network', 'rm', ...networks.split('\n')], { timeoutMs: 60_000 });
+  }
+
+  /** True when none is left. One that removes itself at this moment (a helper of the ambassador's) is no error. */
+  async #removeAll(): Promise<true | undefined> {
+    const ids = await this.cli(['ps', '--all', '--quiet', '--no-trunc']);
+    if (ids === '') return true;
+    const argv = ['-H', this.host, 'rm', '--force', '--volumes', ...ids.split('\n')];
+    const { code, stdout, stderr } = await command('docker', argv, { timeoutMs: 60_000 });
+    if (code === 0) return true;
+    if (stderr.includes('is already in progress')) return undefined;
+    throw new Error(`docker rm: exit code ${code}\n${stderr}${stdout}`);
   }
 }
 
