@@ -37,13 +37,12 @@ export class Registries implements AsyncDisposable {
     const address = await engine.onHost(['ip', '-4', '-o', 'address', 'show', 'docker0']);
     const host = /inet ([\d.]+)/.exec(address)?.[1] ?? '';
     const registries = new Registries(engine, host, await mkdtemp(join(tmpdir(), 'nce-registries-')));
-    try {
-      await Promise.all([registries.startEtcd(), registries.#startConsul(), registries.#startDns()]);
-      return registries;
-    } catch (error) {
-      await registries.close();
-      throw error;
-    }
+    const starts = [registries.startEtcd(), registries.#startConsul(), registries.#startDns()];
+    // What is still starting could not be closed.
+    const failed = (await Promise.allSettled(starts)).find(({ status }) => status === 'rejected');
+    if (failed?.status !== 'rejected') return registries;
+    await registries.close();
+    throw failed.reason;
   }
 
   /** Runs etcdctl. @returns what it prints */
