@@ -9,6 +9,9 @@ export const ambassadorImage = process.env.NUNCIO_IMAGE ?? 'nuncio:latest';
 /** busybox with all its applets, redis-server and redis-cli, as scripts/test makes it by scripts/small-image. */
 export const testImage = 'nuncio-test:latest';
 
+/** Consul, as scripts/test makes it by scripts/small-image from the binary that the tests use. */
+export const consulImage = 'nuncio-consul:latest';
+
 const copyTimeoutMs = 120_000;
 
 /**

@@ -12,6 +12,7 @@ import { chart } from '../bench/report/chart.ts';
 const root = new URL('../..', import.meta.url).pathname;
 const documents = [
   'README.md',
+  'examples/README.md',
   ...(await readdir(join(root, 'docs'))).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
 ];
 
@@ -25,7 +26,7 @@ for (const document of documents) {
     });
 
     it('names scripts and sources that are there', async () => {
-      const paths = [...text.matchAll(/`(?:\.\/)?((?:scripts|src|test|docs)\/[\w./-]+)/g)].map(
+      const paths = [...text.matchAll(/`(?:\.\/)?((?:scripts|src|test|docs|examples)\/[\w./-]+)/g)].map(
         (match) => match[1] ?? '',
       );
       for (const path of paths) await access(join(root, path));
@@ -35,7 +36,7 @@ for (const document of documents) {
       const known = new Set(flags.map(({ name }) => name));
       // Those of docker, of node and of the project's own scripts.
       const others = new Set([
-        ...'name expose to-destination to-ports cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
+        ...'name compose-file expose to-destination to-ports cap-add restart stop-timeout link label pid rm privileged net ulimit max-semi-space-size'.split(
           ' ',
         ),
         ...'cgroupns icc security-opt'.split(' '),
