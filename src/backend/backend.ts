@@ -16,6 +16,8 @@ export interface BackendOptions {
   readonly sendProxy?: ProxyProtocol;
   /** Time between active TCP checks, ms. */
   readonly checkMs?: number;
+  /** The checks ask by HTTP for this host, in place of connecting only. No descriptor says so; applications do. */
+  readonly checkHost?: string;
 }
 
 export interface HostPort {

@@ -2,7 +2,7 @@ import { type Backend, describeSource } from '../backend/backend.ts';
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import { AppError } from '../core/errors.ts';
 import type { Result } from '../core/result.ts';
-import type { ConnectOnce } from '../health/tcp-checks.ts';
+import type { ConnectOnce } from '../health/checks.ts';
 import type { SourceFollower } from '../route/writer.ts';
 import { type EndpointRow, endpointChanges, endpointTable } from './endpoint-report.ts';
 

@@ -1,7 +1,7 @@
 import { connect, Socket } from 'node:net';
 import type { SocketAddress } from '../core/address.ts';
 import { codeOf } from '../core/errors.ts';
-import type { ConnectOnce } from './tcp-checks.ts';
+import type { ConnectOnce } from './checks.ts';
 
 /** A check over TCP: the connection is reset as soon as it is accepted, so that it leaves no TIME_WAIT behind. */
 export const connectOnce: ConnectOnce = (address, timeoutMs, signal) =>

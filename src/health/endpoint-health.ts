@@ -5,18 +5,23 @@
  *     health.subscribe((key) => …);          // an endpoint's state has changed
  *     health.failed(endpoint, 'ECONNREFUSED'); // passive: a dial failed
  *     health.check('backend', endpoints, 5000); // active: connect every 5 s
+ *     health.check('app', endpoints, 5000, 'blog.example.com'); // active: HEAD / by HTTP, with that Host
  *     health.isDown(endpoint);
+ *     health.isDown(endpoint, 'blog.example.com');
  *
- * State belongs to an address, whatever number of backends name it.
+ * State belongs to an address, whatever number of backends name it; what an HTTP check has shown, to address and host.
  */
 import type { SocketAddress } from '../core/address.ts';
 import { Backoff } from '../core/backoff.ts';
 import { endpointKey } from '../core/endpoint.ts';
 import type { Logger } from '../core/log.ts';
-import { type ConnectOnce, TcpChecks } from './tcp-checks.ts';
+import { askOnce } from './ask-once.ts';
+import { type AskOnce, Checks, type ConnectOnce, healthKey } from './checks.ts';
 
 export interface EndpointHealthOptions {
   readonly connect: ConnectOnce;
+  /** Absent: `askOnce`. */
+  readonly ask?: AskOnce;
   readonly logger: Logger;
   /** 0 <= random() < 1 */
   readonly random?: () => number;
@@ -26,7 +31,7 @@ interface Record {
   readonly backoff: Backoff;
   isDown: boolean;
   /** Of the last failure. */
-  code: string | undefined;
+  code: string;
   /** Ends the ejection, or later forgets the record. */
   timer: NodeJS.Timeout | undefined;
 }
@@ -44,28 +49,35 @@ const notItsFault = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTA
 export class EndpointHealth {
   readonly #options: EndpointHealthOptions;
   readonly #records = new Map<string, Record>();
-  readonly #checks: TcpChecks;
+  readonly #checks: Checks;
   readonly #listeners = new Set<(key: string) => void>();
 
   constructor(options: EndpointHealthOptions) {
     this.#options = options;
-    this.#checks = new TcpChecks({
+    this.#checks = new Checks({
       connect: options.connect,
-      onResult: (address, code) => {
-        if (code === undefined) this.succeeded(address);
-        else this.failed(address, code);
+      ask: options.ask ?? askOnce,
+      onResult: (address, host, code) => {
+        if (code !== undefined) this.failed(address, code, host);
+        else {
+          this.succeeded(address, host);
+          if (host !== undefined) this.succeeded(address);
+        }
       },
     });
   }
 
-  isDown(address: SocketAddress): boolean {
-    return this.#records.get(endpointKey(address))?.isDown ?? false;
+  /** @param host where the endpoint is asked for a host by HTTP: that host's check counts too */
+  isDown(address: SocketAddress, host?: string): boolean {
+    return this.failureOf(address, host) !== undefined;
   }
 
-  /** Code of the endpoint's last failure ("ECONNREFUSED"), while it is down. */
-  failureOf(address: SocketAddress): string | undefined {
+  /** Code of the endpoint's last failure ("ECONNREFUSED", "HTTP_503"), while it is down. */
+  failureOf(address: SocketAddress, host?: string): string | undefined {
     const record = this.#records.get(endpointKey(address));
-    return record?.isDown ? record.code : undefined;
+    if (record?.isDown) return record.code;
+    const asked = host === undefined ? undefined : this.#records.get(healthKey(address, host));
+    return asked?.isDown ? asked.code : undefined;
   }
 
   /**
@@ -73,10 +85,11 @@ export class EndpointHealth {
    * An endpoint under active checks is down until one of them succeeds.
    *
    * @param code of the error: "ECONNREFUSED"
+   * @param host of the HTTP check that has failed
    */
-  failed(address: SocketAddress, code: string): void {
+  failed(address: SocketAddress, code: string, host?: string): void {
     if (notItsFault.has(code)) return;
-    const key = endpointKey(address);
+    const key = healthKey(address, host);
     const record = this.#records.get(key) ?? this.#begin(key);
     if (record === undefined || record.isDown) return;
     record.isDown = true;
@@ -87,19 +100,19 @@ export class EndpointHealth {
     record.timer = isChecked ? undefined : setTimeout(() => this.#readmit(key, record), downMs);
     const until = isChecked ? 'until a check succeeds' : `for ${downMs} ms`;
     this.#options.logger.warn(`endpoint ${key} is left out ${until}: ${code}`, { endpoint: key, code });
-    this.#tell(key);
+    this.#tell(endpointKey(address));
   }
 
-  /** A connection to the endpoint was accepted. */
-  succeeded(address: SocketAddress): void {
-    const key = endpointKey(address);
+  /** A connection to the endpoint was accepted, or an HTTP check answered. */
+  succeeded(address: SocketAddress, host?: string): void {
+    const key = healthKey(address, host);
     const record = this.#records.get(key);
     if (record === undefined) return;
     clearTimeout(record.timer);
     this.#records.delete(key);
     if (!record.isDown) return;
     this.#options.logger.info(`endpoint ${key} accepts again`, { endpoint: key });
-    this.#tell(key);
+    this.#tell(endpointKey(address));
   }
 
   /**
@@ -108,9 +121,10 @@ export class EndpointHealth {
    * @param owner the backend's key
    * @param addresses empty ends its checks
    * @param everyMs time between two checks of one endpoint
+   * @param host    asks by HTTP for this host; absent: connects
    */
-  check(owner: string, addresses: readonly SocketAddress[], everyMs: number): void {
-    const released = this.#checks.set(owner, addresses, everyMs);
+  check(owner: string, addresses: readonly SocketAddress[], everyMs: number, host?: string): void {
+    const released = this.#checks.set(owner, addresses, everyMs, host);
     // Nobody will find out any more that these are up again; the next caller may.
     for (const key of released) {
       const record = this.#records.get(key);
@@ -138,7 +152,7 @@ export class EndpointHealth {
     const record: Record = {
       backoff: new Backoff({ ...ejection, ...random }),
       isDown: false,
-      code: undefined,
+      code: '',
       timer: undefined,
     };
     this.#records.set(key, record);
@@ -151,7 +165,7 @@ export class EndpointHealth {
     clearTimeout(record.timer);
     record.timer = setTimeout(() => this.#records.delete(key), memoryMs);
     record.timer.unref();
-    this.#tell(key);
+    this.#tell(key.split(' ')[0] ?? key);
   }
 
   #tell(key: string): void {

@@ -162,21 +162,22 @@ export class RouteWriter {
     const isSame = sameSet(before.endpoints, now.endpoints);
     held.entry = isSame
       ? { ...now, endpoints: before.endpoints }
-      : { ...now, ...this.#health(now.endpoints) };
+      : { ...now, ...this.#health(now) };
     if (!isSame) this.#check(held.entry, now.endpoints);
     this.#tell(before, held.entry);
     this.#options.table.apply({ kind: 'backend', backend: held.entry });
   }
 
   #check({ key, options }: BackendEntry, endpoints: readonly Endpoint[]): void {
-    if (options.checkMs !== undefined) this.#options.health.check(key, endpoints, options.checkMs);
+    const { checkMs, checkHost } = options;
+    if (checkMs !== undefined) this.#options.health.check(key, endpoints, checkMs, checkHost);
   }
 
   #healthChanged(key: string): void {
     for (const held of this.#backends.values()) {
       if (!held.entry.endpoints.some((candidate) => endpointKey(candidate) === key)) continue;
       const before = held.entry;
-      const { ejected, down } = this.#health(before.endpoints);
+      const { ejected, down } = this.#health(before);
       const isSame = ejected.join() === before.ejected.join();
       if (isSame && down.join() === (before.down ?? []).join()) continue;
       // As with the endpoints: the same array stays where nothing changed.
@@ -185,10 +186,11 @@ export class RouteWriter {
     }
   }
 
-  #health(endpoints: readonly Endpoint[]): Required<Pick<BackendEntry, 'ejected' | 'down'>> {
-    const isDown = (candidate: Endpoint) => this.#options.health.isDown(candidate);
+  #health({ endpoints, options }: BackendEntry): Required<Pick<BackendEntry, 'ejected' | 'down'>> {
+    const { checkHost } = options;
+    const isDown = (candidate: Endpoint) => this.#options.health.isDown(candidate, checkHost);
     return {
-      ejected: ejectedOf(endpoints, isDown).map(endpointKey),
+      ejected: ejectedOf(endpoints, isDown, checkHost !== undefined).map(endpointKey),
       down: endpoints.filter(isDown).map(endpointKey),
     };
   }

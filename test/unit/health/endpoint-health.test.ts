@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, it, mock } from 'node:test';
 import fc from 'fast-check';
 import { endpoint } from '../../../src/core/endpoint.ts';
+import { askOnce } from '../../../src/health/ask-once.ts';
 import { connectOnce } from '../../../src/health/connect-once.ts';
 import { ejectedOf } from '../../../src/health/ejection.ts';
 import { EndpointHealth } from '../../../src/health/endpoint-health.ts';
@@ -191,5 +192,95 @@ describe('connectOnce', () => {
     await once(server, 'close');
     assert.equal(await connectOnce(address, 1000, signal), 'ECONNREFUSED');
     assert.equal(await connectOnce(address, 1000, AbortSignal.abort()), 'ECANCELED');
+  });
+});
+
+describe('checks by HTTP', () => {
+  it('count for the host that was asked for, and a success for the address too', async () => {
+    const outcomes = new Map<string, string | undefined>([['a.example', 'HTTP_503']]);
+    const told: string[] = [];
+    const health = new EndpointHealth({
+      connect: async () => undefined,
+      ask: async (_, host) => outcomes.get(host),
+      logger: new RecordingLogger(),
+    });
+    health.subscribe((key) => told.push(key));
+    health.check('a', [redis], 5000, 'a.example');
+    health.check('b', [redis], 5000, 'b.example');
+    health.failed(redis, 'ECONNREFUSED');
+    await pass(0);
+    assert.equal(health.failureOf(redis), undefined, 'b.example answered, so the address accepts');
+    assert.equal(health.failureOf(redis, 'a.example'), 'HTTP_503');
+    assert.equal(health.isDown(redis, 'b.example'), false);
+    outcomes.clear();
+    await pass(6000);
+    assert.equal(health.isDown(redis, 'a.example'), false);
+    assert.deepEqual(new Set(told), new Set(['10.0.0.1:6379']));
+    health.stop();
+  });
+
+  it('are 64 at once, and none is left after the end', async () => {
+    let running = 0;
+    let most = 0;
+    const health = new EndpointHealth({
+      connect: async () => undefined,
+      ask: (_address, _host, _ms, signal) => {
+        most = Math.max(most, ++running);
+        return new Promise((resolve) =>
+          signal.addEventListener('abort', () => {
+            running--;
+            resolve('ECANCELED');
+          }),
+        );
+      },
+      logger: new RecordingLogger(),
+    });
+    for (let i = 0; i < 200; i++) health.check(`${i}`, [redis], 5000, `${i}.example`);
+    await pass(0);
+    assert.equal(most, 64);
+    health.stop();
+    await pass(0);
+    assert.equal(running, 0);
+  });
+});
+
+describe('askOnce', () => {
+  for (const [answer, outcome] of [
+    ['HTTP/1.1 200 OK\r\n\r\n', undefined],
+    ['HTTP/1.0 302 Found\r\n', undefined],
+    ['HTTP/1.1 404 Not Found\r\n', undefined],
+    ['HTTP/1.1 501 Unsupported method\r\n', undefined],
+    ['HTTP/1.1 500 Oh\r\n', 'HTTP_500'],
+    ['HTTP/1.1 503\r\n', 'HTTP_503'],
+    ['SSH-2.0-OpenSSH\r\n', 'EPROTO'],
+    ['', 'ECONNRESET'],
+  ] as const) {
+    it(`${JSON.stringify(answer)}: ${outcome ?? 'up'}`, async () => {
+      mock.timers.reset();
+      let request = '';
+      const server = createServer((socket) => {
+        socket.on('error', () => {});
+        socket.once('data', (data) => {
+          request = data.toString();
+          socket.end(answer);
+        });
+      }).listen(0, '127.0.0.1');
+      await once(server, 'listening');
+      const { port } = server.address() as AddressInfo;
+      const { signal } = new AbortController();
+      assert.equal(await askOnce({ ip: '127.0.0.1', port }, 'blog.example', 1000, signal), outcome);
+      assert.match(request, /^HEAD \/ HTTP\/1\.1\r\nHost: blog\.example\r\n/);
+      server.close();
+    });
+  }
+});
+
+describe('ejection', () => {
+  it('of what has been asked leaves out all that are down, unless all are', () => {
+    const set = [1, 2, 3].map((n) => endpoint(`10.0.0.${n}`, 80));
+    const down = (count: number) => (one: { ip: string }) => Number(one.ip.slice(-1)) <= count;
+    assert.equal(ejectedOf(set, down(2)).length, 1);
+    assert.equal(ejectedOf(set, down(2), true).length, 2);
+    assert.equal(ejectedOf(set, down(3), true).length, 0);
   });
 });
