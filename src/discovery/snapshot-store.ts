@@ -76,6 +76,10 @@ export class SnapshotStore implements Part {
     return this.#sources.get(key);
   }
 
+  keys(): Iterable<string> {
+    return this.#sources.keys();
+  }
+
   /** Takes a set in; it is on disk a second later. */
   set(key: string, endpoints: readonly Endpoint[]): void {
     if (this.#isStopped || this.#options.isReadOnly) return;

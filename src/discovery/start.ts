@@ -1,4 +1,5 @@
 import type { Source } from '../backend/backend.ts';
+import type { Discovery as Registry } from '../backend/discovery-service.ts';
 import type { SocketAddress } from '../core/address.ts';
 import type { Logger } from '../core/log.ts';
 import type { PartStack } from '../core/part.ts';
@@ -8,6 +9,8 @@ import { EtcdConnections } from '../registry/etcd.ts';
 import type { EtcdSettings } from '../registry/etcd-settings.ts';
 import { ConsulKvResolver } from './consul-kv.ts';
 import { ConsulServiceResolver } from './consul-service.ts';
+import type { Directory } from './directory/directory.ts';
+import { makeDirectory } from './directory/make.ts';
 import { systemDns } from './dns/addresses.ts';
 import { DockerResolver } from './docker.ts';
 import { EtcdResolver } from './etcd.ts';
@@ -44,6 +47,8 @@ export interface DiscoveryParts {
   readonly feed?: ContainerFeed | undefined;
   /** The container that the ambassador runs in. */
   readonly selfId?: string | undefined;
+  /** Where applications and services are registered; absent: nobody asks. */
+  readonly registry?: Registry | undefined;
   /** Leaves the state directory as it is, for whoever looks beside a running ambassador. */
   readonly isReadOnly?: boolean;
 }
@@ -52,6 +57,8 @@ export interface Discovery {
   readonly sources: SourceWatches;
   /** What earlier runs have known; absent without a state directory. */
   readonly store: SnapshotStore | undefined;
+  /** Present where a registry was named. */
+  readonly directory?: Directory;
 }
 
 /**
@@ -63,7 +70,7 @@ export async function startDiscovery(
   settings: DiscoverySettings,
   options: DiscoveryParts,
 ): Promise<Discovery> {
-  const { logger, parts, feed, selfId, isReadOnly = false } = options;
+  const { logger, parts, feed, selfId, registry, isReadOnly = false } = options;
   const { stateDirectory } = settings;
   const store =
     stateDirectory === undefined
@@ -73,11 +80,16 @@ export async function startDiscovery(
   const followHosts = makeFollowHosts({ addresses, logger });
   const connections = new EtcdConnections({ settings: settings.etcd, logger });
   const common = { followHosts, skipped: new SkippedValues(logger), logger };
+  const directory =
+    registry === undefined
+      ? undefined
+      : makeDirectory(registry, { ...common, connections, settings: settings.consul });
+  const ownEtcd = directory?.resolvers.etcd ?? new EtcdResolver({ ...common, connections });
   const lasting = outlivingOutages(settings, store, logger);
   const resolvers: Resolvers = {
     static: lasting(new StaticResolver({ addresses, logger })),
     srv: lasting(new SrvResolver({ ...common, client })),
-    etcd: lasting(settled(new EtcdResolver({ ...common, connections }))),
+    etcd: lasting(settled(ownEtcd)),
     consul: lasting(settled(new ConsulKvResolver({ ...common, settings: settings.consul }))),
     'consul-service': lasting(settled(new ConsulServiceResolver({ ...common, settings: settings.consul }))),
     file: settled(new FileResolver({ ...common, allowedRoots: settings.fileRoots })),
@@ -85,7 +97,7 @@ export async function startDiscovery(
   };
   const sources = new SourceWatches({ resolvers, logger });
   parts.defer(() => sources.stop());
-  return { sources, store };
+  return { sources, store, ...(directory === undefined ? {} : { directory }) };
 }
 
 /** What a resolver whose source is elsewhere gets: a memory, and a limit to it. */

@@ -47,6 +47,7 @@ const keepAliveMs = 15_000;
 interface ConsulCalls {
   readonly kv: { get(options: object): Promise<unknown> };
   readonly health: { service(options: object): Promise<unknown> };
+  readonly catalog: { readonly service: { list(options: object): Promise<unknown> } };
   /** papi: runs before each request is sent. */
   _ext(event: 'onRequest', run: (request: PapiRequest, next: () => void) => void): void;
 }
@@ -123,6 +124,30 @@ export class ConsulClient {
       this.#consul.health.service({ ...options, ...dc, service }),
     );
     return { index: answer.index, value: this.#list(call, answer.body) };
+  }
+
+  /**
+   * The names of all services of the catalog, with the tags that their instances have.
+   *
+   * @throws AppError ERR_RESOLVE_FAILED
+   */
+  async services(
+    query: BlockingQuery,
+    signal: AbortSignal,
+  ): Promise<Indexed<ReadonlyMap<string, readonly string[]>>> {
+    const call = 'reading the names of the services';
+    const answer = await this.#ask(call, query, signal, (options) =>
+      this.#consul.catalog.service.list(options),
+    );
+    const { body } = answer;
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+      return this.#senseless(call, 'expected a JSON object');
+    }
+    const services = Object.entries(body).map(([name, tags]: [string, unknown]) => {
+      const texts = Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : [];
+      return [name, texts] as const;
+    });
+    return { index: answer.index, value: new Map(services) };
   }
 
   /** Closes the connection; a call that is under way fails. May be called twice. */
