@@ -14,6 +14,8 @@ export interface Container {
   readonly networks: readonly ContainerNetwork[];
   /** By container port, then as the engine lists them; empty where none is published. */
   readonly published: readonly PublishedPort[];
+  /** What it was told to reach by `--link`, as `docker run` was given it. */
+  readonly links: readonly ContainerLink[];
   /** `bridge`, `host`, `none`, `container:<id>`, or a network's name or id. */
   readonly networkMode: string;
   /** The id of its image, `sha256:…`; empty where the engine does not say. */
@@ -30,6 +32,13 @@ export interface ContainerNetwork {
   readonly name: string;
   /** Canonical addresses, IPv4 before IPv6. */
   readonly addresses: readonly string[];
+}
+
+/** `--link target:alias`: the container finds the target by this name. */
+export interface ContainerLink {
+  /** A container's name, or its id. */
+  readonly target: string;
+  readonly alias: string;
 }
 
 /** A port of the container that its host listens on. */

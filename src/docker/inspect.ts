@@ -1,7 +1,13 @@
 import { canonicalIp, isLoopbackOrLinkLocal, isUnspecified, parsePort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { fail, ok, type Result } from '../core/result.ts';
-import type { Container, ContainerHealth, ContainerNetwork, PublishedPort } from './container.ts';
+import type {
+  Container,
+  ContainerHealth,
+  ContainerLink,
+  ContainerNetwork,
+  PublishedPort,
+} from './container.ts';
 
 /** A container as the engine's list shows it: enough to see whether it is worth inspecting. */
 export interface ListedContainer {
@@ -43,6 +49,24 @@ function readNetworks(settings: unknown): readonly ContainerNetwork[] {
     if (addresses.length > 0) networks.push({ id: text(network.NetworkID), name, addresses });
   }
   return networks.sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * On the default bridge the links stand in HostConfig as `/target:/caller/alias`; on a network of its own, which has them
+ * for names only, as `target:alias`, in both places.
+ */
+function readLinks(container: Fields): readonly ContainerLink[] {
+  const networks = Object.values(fields(fields(container.NetworkSettings).Networks));
+  const texts = [
+    fields(container.HostConfig).Links,
+    ...networks.map((network) => fields(network).Links),
+  ].flatMap((links) => (Array.isArray(links) ? links.map(text) : []));
+  const links = new Map<string, ContainerLink>();
+  for (const link of texts) {
+    const parts = /^\/?([^:/]+):(?:.*\/)?([^:/]+)$/.exec(link);
+    if (parts !== null) links.set(parts.slice(1).join(), { target: parts[1] ?? '', alias: parts[2] ?? '' });
+  }
+  return [...links.values()];
 }
 
 /** Where the engine writes null, the port is exposed and not published; podman writes "" for every address. */
@@ -114,6 +138,7 @@ export function readContainer(json: unknown): Result<Container | undefined> {
     labels: readLabels(config.Labels),
     networks: readNetworks(container.NetworkSettings),
     published: readPublished(container.NetworkSettings),
+    links: readLinks(container),
     networkMode: readNetworkMode(container.HostConfig),
     image: text(container.Image),
     pid: typeof state.Pid === 'number' ? state.Pid : 0,

@@ -160,9 +160,7 @@ export class RouteWriter {
       : { ...rest, isResolved: true, problem: update.error.message };
     // The same array stays where nothing changed, so that round robin goes on where it was.
     const isSame = sameSet(before.endpoints, now.endpoints);
-    held.entry = isSame
-      ? { ...now, endpoints: before.endpoints }
-      : { ...now, ...this.#health(now) };
+    held.entry = isSame ? { ...now, endpoints: before.endpoints } : { ...now, ...this.#health(now) };
     if (!isSame) this.#check(held.entry, now.endpoints);
     this.#tell(before, held.entry);
     this.#options.table.apply({ kind: 'backend', backend: held.entry });

@@ -251,6 +251,7 @@ resolverContract('docker', async () => {
       labels: new Map([['com.docker.compose.service', 'web']]),
       networks: [{ id: 'n1', name: 'project', addresses: [`10.0.0.${n}`] }],
       published: [],
+      links: [],
       networkMode: 'project',
       image: 'sha256:web',
       pid: 0,

@@ -15,6 +15,7 @@ export function container(
     labels: new Map(),
     networks: addresses.length === 0 ? [] : [{ id: 'net-bridge', name: 'bridge', addresses }],
     published: [],
+    links: [],
     networkMode: 'bridge',
     image: 'sha256:web',
     pid: 0,

@@ -35,6 +35,7 @@ test('an inspection becomes a container', () => {
     labels: new Map([['x', 'y']]),
     networks: [{ id: 'n1', name: 'bridge', addresses: ['172.17.0.2'] }],
     published: [],
+    links: [],
     networkMode: 'bridge',
     image: 'sha256:web',
     pid: 4711,
@@ -74,6 +75,16 @@ test('published ports, by container port; what is only exposed, or no port, is l
     { containerPort: 80, protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 8080 },
     { containerPort: 8080, protocol: 'tcp', hostIp: '0.0.0.0', hostPort: 32_768 },
     { containerPort: 8080, protocol: 'tcp', hostIp: '::', hostPort: 32_769 },
+  ]);
+});
+
+test('links, in the forms of the default bridge and of a network of its own, each once', () => {
+  const HostConfig = { Links: ['/dynamic-ambassador:/web-1/mysql', 'cache:redis', 'odd', 7] };
+  const Networks = { app: { NetworkID: 'n', IPAddress: '10.1.0.9', Links: ['cache:redis', 'cache:store'] } };
+  assert.deepEqual(read({ HostConfig, NetworkSettings: { Networks } })?.links, [
+    { target: 'dynamic-ambassador', alias: 'mysql' },
+    { target: 'cache', alias: 'redis' },
+    { target: 'cache', alias: 'store' },
   ]);
 });
 

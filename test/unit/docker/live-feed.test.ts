@@ -41,6 +41,7 @@ test('the stream is opened before the list is read, and the snapshot is there af
     labels: new Map(),
     networks: [{ id: 'net-bridge', name: 'bridge', addresses: ['10.0.0.1'] }],
     published: [],
+    links: [],
     networkMode: 'bridge',
     image: '',
     pid: 0,
