@@ -4,7 +4,7 @@ const floors = [
   ['main'],
   ['cli'],
   ['ambassador'],
-  ['localhost'],
+  ['localhost', 'gateway'],
   ['admin', 'http', 'nat'],
   ['proxy', 'kernel'],
   ['route'],

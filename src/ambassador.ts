@@ -290,7 +290,8 @@ export async function startFeedFor(
   return { feed, selfId: await findSelf(feed) };
 }
 
-async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
+/** The container that this is, where it is one. */
+export async function findSelf(feed: ContainerFeed): Promise<string | undefined> {
   const mountinfo = await readFile('/proc/self/mountinfo', 'utf8').catch(() => '');
   return selfContainerId({ mountinfo, hostname: hostname(), ids: feed.containers.keys() });
 }

@@ -6,6 +6,7 @@ import { StatusBoard } from './admin/status-board.ts';
 import { startForward, startOmni, startServices } from './ambassador.ts';
 import type { Command } from './cli/command.ts';
 import { runDockerRegister } from './cli/docker-register-command.ts';
+import { runGateway } from './cli/gateway-command.ts';
 import { health } from './cli/health.ts';
 import { runLocalhostTask } from './cli/localhost-rules.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
@@ -19,13 +20,14 @@ import { version } from './cli/version.ts';
 import type { Logger } from './core/log.ts';
 import type { PartStack } from './core/part.ts';
 
-type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' | 'docker-register' }>;
+type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' | 'docker-register' | 'gateway' }>;
 
 const modeNames = {
   omni: 'omni mode',
   forward: 'static forward',
   services: 'static services',
   'docker-register': 'docker-register',
+  gateway: 'gateway',
 } as const;
 
 function start(command: Running, board: StatusBoard, parts: PartStack): Promise<void> {
@@ -38,6 +40,8 @@ function start(command: Running, board: StatusBoard, parts: PartStack): Promise<
       return startServices(command.settings, board, parts);
     case 'docker-register':
       return runDockerRegister(command.settings, board.logger, parts);
+    case 'gateway':
+      return runGateway(command.settings, board, parts);
   }
 }
 
@@ -104,6 +108,7 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
     case 'forward':
     case 'services':
     case 'docker-register':
+    case 'gateway':
       return runAmbassador(command, notices);
   }
 }

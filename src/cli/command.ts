@@ -3,6 +3,7 @@ import type { ForwardSettings, OmniSettings, ServicesSettings } from '../ambassa
 import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';
+import type { GatewaySettings } from '../gateway/start.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import type { DockerRegisterSettings } from '../registration/start.ts';
 import type { LocalhostTask } from './localhost-rules.ts';
@@ -40,4 +41,9 @@ export type Command =
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
   | { readonly kind: 'services'; readonly run: RunSettings; readonly settings: ServicesSettings }
   | { readonly kind: 'docker-register'; readonly run: RunSettings; readonly settings: DockerRegisterSettings }
+  | {
+      readonly kind: 'gateway';
+      readonly run: RunSettings;
+      readonly settings: GatewaySettings & { readonly engine: EngineOptions };
+    }
   | { readonly kind: 'forward'; readonly run: RunSettings; readonly settings: ForwardSettings };

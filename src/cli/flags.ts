@@ -163,13 +163,39 @@ export const flagGroups: readonly FlagGroup[] = [
         name: 'etcd',
         value: 'HOST:PORT[,…]',
         env: 'ETCD_HOST',
-        help: 'with docker-register and dynamic-etcd-amb: the etcd servers (default: the container linked as etcd)',
+        help: 'with docker-register, dynamic-etcd-amb and gateway: the etcd servers (default: the container linked as etcd)',
       },
       {
         name: 'host-ip',
         value: 'ADDRESS',
         env: 'HOST_IP',
         help: 'address of this host that is registered for ports published on every address',
+      },
+    ],
+  },
+  {
+    title: 'Applications and services (nuncio gateway --help)',
+    flags: [
+      {
+        name: 'registry',
+        value: 'URL',
+        help: 'where they are registered: etcd://HOST:PORT[,…][/PREFIX] or consul://HOST:PORT',
+      },
+      { name: 'http-port', value: 'PORT', help: 'port of HTTP applications (default 80)' },
+      {
+        name: 'http-timeout',
+        value: 'TIME',
+        help: 'how long an application may take to begin its answer (default 60s)',
+      },
+      {
+        name: 'http-check',
+        value: 'TIME',
+        help: "time between two checks of an application's endpoint (default 5s)",
+      },
+      {
+        name: 'trusted-proxies',
+        value: 'IP[,IP]',
+        help: 'clients whose X-Forwarded-Host, -Port and -Proto are passed on',
       },
     ],
   },
@@ -193,7 +219,7 @@ export const flagGroups: readonly FlagGroup[] = [
       {
         name: 'prefix',
         value: 'TEXT',
-        help: "beginning of the variables' names (default BACKEND_)",
+        help: "beginning of the variables' names (default BACKEND_); of gateway: the folder of the registry's keys",
       },
       {
         name: 'filter',

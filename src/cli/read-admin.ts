@@ -36,6 +36,12 @@ export function adminPortProblem(command: Command): string | undefined {
   const { port } = command.run.admin;
   const { kind, settings } = command;
   const taken =
-    kind === 'forward' ? [...settings.backends.keys()] : 'port' in settings ? [settings.port] : [];
+    kind === 'forward'
+      ? [...settings.backends.keys()]
+      : 'httpPort' in settings
+        ? [settings.httpPort]
+        : 'port' in settings
+          ? [settings.port]
+          : [];
   return taken.includes(port) ? `--admin-port ${port}: the proxy listens there; choose another` : undefined;
 }

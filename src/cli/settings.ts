@@ -45,10 +45,14 @@ export function readEngine(values: Values): EngineOptions {
   };
 }
 
-export function readSettings(values: Values, port: number): ProxySettings {
-  const maxConnections = values.read('max-connections', 'a number of connections, at least 1', (text) =>
+export function readMaxConnections(values: Values): number | undefined {
+  return values.read('max-connections', 'a number of connections, at least 1', (text) =>
     /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined,
   );
+}
+
+export function readSettings(values: Values, port: number): ProxySettings {
+  const maxConnections = readMaxConnections(values);
   const workers = values.read('workers', 'a number of threads, 1 to 64', (text) => {
     const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
     return count >= 1 && count <= 64 ? count : undefined;
