@@ -13,6 +13,9 @@ export interface ServicePortsOptions {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
+/** Whoever may write into the registry must not make this host listen everywhere. */
+const maxPorts = 1000;
+
 /** One port that is listened on, or to be. */
 export interface ServicePort {
   readonly port: number;
@@ -36,6 +39,7 @@ interface Held {
 export class ServicePorts {
   readonly #options: Required<ServicePortsOptions>;
   readonly #held = new Map<number, Held>();
+  #isFull = false;
   /** Those that drain. */
   readonly #leaving = new Map<DataPlane, Promise<void>>();
 
@@ -62,7 +66,13 @@ export class ServicePorts {
       this.#options.logger.info(`port ${port}: no service has it any more`);
       this.#leave(held, this.#options.drainMs);
     }
-    for (const port of ports) if (!this.#held.has(port)) this.#hold(port);
+    for (const port of ports) if (!this.#held.has(port) && this.#held.size < maxPorts) this.#hold(port);
+    const isFull = ports.size > maxPorts;
+    if (isFull && !this.#isFull) {
+      const message = `${ports.size} ports are registered: the first ${maxPorts} are listened on`;
+      this.#options.logger.error(message, { code: 'ERR_LIMIT' });
+    }
+    this.#isFull = isFull;
   }
 
   /** Ends all of them; what is open may take so long. May be called again with less. */
