@@ -2,13 +2,8 @@ import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import type { BackendEntry, CallerEntry } from '../route/table.ts';
 import { type Family, needOfProxy, type Proof, planFamily, planRoute, type Surroundings } from './plan.ts';
 import type { RouteMaps } from './route-maps.ts';
+import { byProxy, type RoutePath } from './route-path.ts';
 import { endpointsOf, type RouteContents } from './slot.ts';
-
-/** Which path serves a route, as far as is known. */
-export type RoutePath =
-  | { readonly kind: 'kernel' }
-  /** `isPassing`: it will be decided in a moment. */
-  | { readonly kind: 'proxy'; readonly reason: string; readonly isPassing: boolean };
 
 /** What one endpoint of a caller's route has been given by the kernel. */
 export interface EndpointConnects {
@@ -41,11 +36,7 @@ type Wanted =
   | { readonly contents: RouteContents; readonly backendKey: string }
   | Extract<RoutePath, { kind: 'proxy' }>;
 
-const noRoom: RoutePath = {
-  kind: 'proxy',
-  reason: 'the kernel has no room for more routes',
-  isPassing: false,
-};
+const noRoom: RoutePath = byProxy('the kernel has no room for more routes');
 
 /** One caller's routes in the kernel, kept in step with the table. */
 export class CallerRoutes {
@@ -90,7 +81,7 @@ export class CallerRoutes {
       const plan = planRoute(port, target, backend, this.#options.surroundings());
       if (plan.kind === 'proxy' || backend === undefined) {
         const reason = plan.kind === 'proxy' ? plan.reason : '';
-        this.#put(port, { kind: 'proxy', reason, isPassing: backend?.isResolved === false });
+        this.#put(port, byProxy(reason, backend?.isResolved === false));
         continue;
       }
       for (const candidate of plan.tier) endpointKeys.add(endpointKey(candidate));
@@ -134,7 +125,7 @@ export class CallerRoutes {
     const isIpv6Only = plan.tier.every(({ ip }) => ip.includes(':'));
     const reason = families[isIpv6Only ? 6 : 4];
     const isPassing = plan.tier.some((candidate) => proofOf(candidate).kind === 'pending');
-    return { kind: 'proxy', reason: reason.kind === 'proxy' ? reason.reason : '', isPassing };
+    return byProxy(reason.kind === 'proxy' ? reason.reason : '', isPassing);
   }
 
   #put(port: number, wanted: Wanted): void {

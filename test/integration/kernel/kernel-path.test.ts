@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { endpoint, endpointKey } from '../../../src/core/endpoint.ts';
-import type { RoutePath } from '../../../src/kernel/caller-routes.ts';
 import type { KernelCounters } from '../../../src/kernel/kernel-path.ts';
+import type { RoutePath } from '../../../src/kernel/route-path.ts';
 import { Bed, hosts, type Puppet } from './bed.ts';
 import type { BackendWish, Dialled } from './puppet.ts';
 
@@ -205,6 +205,26 @@ describe('the kernel path', () => {
     assert.deepEqual(counted(await a.dial(own4, 7000, 1)), { one: 1 });
     await ambassador.ask({ do: 'caller-gone', id: 'caller-a' });
     assert.deepEqual(counted(await a.dial(own4, 7000, 1)), { ECONNREFUSED: 1 });
+  });
+
+  it('leads nobody astray while everything changes', async () => {
+    await using bed = new Bed();
+    const { ambassador, a, b, set, call } = await started(bed);
+    await set({ key: 'first', endpoints: [one, two] });
+    await set({ key: 'second', endpoints: [endpoint(three4, port)] });
+    await call('caller-a', { [port]: 'first' });
+    await call('caller-b', { [port]: 'second' });
+    const changing = ambassador.ask<number[]>({
+      do: 'time',
+      backend: { key: 'first', endpoints: [one, two] },
+      times: 4000,
+    });
+    const [reached, ofOther] = await Promise.all([a.dial(own4, port, 400), b.dial(own4, port, 400)]);
+    await changing;
+    const { one: ones = 0, two: twos = 0 } = counted(reached);
+    assert.equal(ones + twos, 400, JSON.stringify(counted(reached)));
+    assert.ok(ones > 0 && twos > 0);
+    assert.deepEqual(counted(ofOther), { three: 400 });
   });
 
   it('leaves to the proxy what the caller itself cannot reach', async () => {
