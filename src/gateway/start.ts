@@ -92,6 +92,7 @@ export async function startGateway(settings: GatewaySettings, options: GatewayPa
         awaitCaller: async () => false,
         readDestination: ownDestination,
         health,
+        openFiles,
         get maxConnections() {
           return maxConnections - http.active - ports.active + proxy.counters.active;
         },
