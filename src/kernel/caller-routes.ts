@@ -1,5 +1,5 @@
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
-import type { BackendEntry, CallerEntry } from '../route/table.ts';
+import type { BackendEntry, CallerEntry, RouteTarget } from '../route/table.ts';
 import { type Family, needOfProxy, type Proof, planFamily, planRoute, type Surroundings } from './plan.ts';
 import type { RouteMaps } from './route-maps.ts';
 import { byProxy, type RoutePath } from './route-path.ts';
@@ -45,7 +45,8 @@ export class CallerRoutes {
   readonly #paths = new Map<number, RoutePath>();
   /** What earlier versions of a route have counted: port -> backend and endpoint -> connections. */
   readonly #earlier = new Map<number, Map<string, number>>();
-  #endpointKeys: ReadonlySet<string> = new Set();
+  /** By port: every endpoint that the route leads to, or would if it were proved. */
+  readonly #endpointKeys = new Map<number, readonly string[]>();
 
   constructor(options: CallerRoutesOptions) {
     this.#options = options;
@@ -63,37 +64,32 @@ export class CallerRoutes {
 
   /** Every endpoint that a route leads to, or would if it were proved. */
   get endpointKeys(): ReadonlySet<string> {
-    return this.#endpointKeys;
+    return new Set([...this.#endpointKeys.values()].flat());
   }
 
   /**
    * Brings the maps in step with the table.
    *
+   * @param ports those that something has changed for; absent: all
+   * @returns whether an endpoint has left a route
    * @throws AppError ERR_SYSCALL where the kernel refuses: what stands in the maps is not certain then
    */
-  sync({ routes }: Pick<CallerEntry, 'routes'>): void {
-    const endpointKeys = new Set<string>();
-    for (const port of [...this.#paths.keys()]) {
-      if (!routes.has(port)) this.#forget(port);
+  sync({ routes }: Pick<CallerEntry, 'routes'>, ports?: Iterable<number>): boolean {
+    let hasLost = false;
+    for (const port of ports ?? [...new Set([...this.#paths.keys(), ...routes.keys()])]) {
+      const before = this.#endpointKeys.get(port) ?? [];
+      const target = routes.get(port);
+      if (target === undefined) this.#forget(port);
+      else this.#syncPort(port, target);
+      const now = this.#endpointKeys.get(port) ?? [];
+      hasLost ||= before.some((key) => !now.includes(key));
     }
-    for (const [port, target] of routes) {
-      const backend = target.kind === 'backend' ? this.#options.backend(target.backendKey) : undefined;
-      const plan = planRoute(port, target, backend, this.#options.surroundings());
-      if (plan.kind === 'proxy' || backend === undefined) {
-        const reason = plan.kind === 'proxy' ? plan.reason : '';
-        this.#put(port, byProxy(reason, backend?.isResolved === false));
-        continue;
-      }
-      for (const candidate of plan.tier) endpointKeys.add(endpointKey(candidate));
-      this.#put(port, this.#wanted(plan, backend));
-    }
-    this.#endpointKeys = endpointKeys;
+    return hasLost;
   }
 
   /** Takes every route away. @throws AppError ERR_SYSCALL */
   clear(): void {
     for (const port of [...this.#paths.keys()]) this.#forget(port);
-    this.#endpointKeys = new Set();
   }
 
   /** What the kernel has done for this caller, endpoints that a backend has lost left out. */
@@ -107,6 +103,19 @@ export class CallerRoutes {
         return { port, backendKey, endpoint, connects };
       });
     });
+  }
+
+  #syncPort(port: number, target: RouteTarget): void {
+    const backend = target.kind === 'backend' ? this.#options.backend(target.backendKey) : undefined;
+    const plan = planRoute(port, target, backend, this.#options.surroundings());
+    if (plan.kind === 'proxy' || backend === undefined) {
+      this.#endpointKeys.delete(port);
+      const reason = plan.kind === 'proxy' ? plan.reason : '';
+      this.#put(port, byProxy(reason, backend?.isResolved === false));
+      return;
+    }
+    this.#endpointKeys.set(port, plan.tier.map(endpointKey));
+    this.#put(port, this.#wanted(plan, backend));
   }
 
   #wanted(plan: Extract<ReturnType<typeof planRoute>, { kind: 'kernel' }>, backend: BackendEntry): Wanted {
@@ -160,6 +169,7 @@ export class CallerRoutes {
     this.#remove(port, this.#installed.get(port));
     this.#paths.delete(port);
     this.#earlier.delete(port);
+    this.#endpointKeys.delete(port);
   }
 
   /** Nothing leads to this version any more: what it has counted is kept, its slot is free. */

@@ -68,14 +68,14 @@ export class KernelCaller {
    * Brings the maps in step with the table, and enters the caller's namespace where that is not done yet and is due.
    *
    * @param round counts up; a namespace that could not be entered is left in peace for some rounds
+   * @param ports those that something has changed for; absent: all
    * @throws AppError ERR_SYSCALL where the kernel refuses a change: what stands in the maps is not certain then
    */
-  sync(round: number): void {
-    if (this.#entered === undefined && this.#retryRound <= round) this.#enter(round);
+  sync(round: number, ports?: Iterable<number>): void {
+    const isNew = this.#entered === undefined && this.#retryRound <= round && this.#enter(round);
     if (this.#entered === undefined) return;
     const { routes, proofs } = this.#entered;
-    routes.sync(this.#entry);
-    proofs.keep(routes.endpointKeys);
+    if (routes.sync(this.#entry, isNew ? undefined : ports)) proofs.keep(routes.endpointKeys);
   }
 
   /** Whether `sync` may come to something though nothing has been told. */
@@ -125,15 +125,15 @@ export class KernelCaller {
     this.#entered = undefined;
   }
 
-  /** A container without a route that the kernel could serve is left alone. */
-  #enter(round: number): void {
+  /** A container without a route that the kernel could serve is left alone. @returns whether it is entered */
+  #enter(round: number): boolean {
     const { backend, openNamespace, slots, onProof } = this.#options;
-    if (!isOfInterest(this.#entry, backend)) return;
+    if (!isOfInterest(this.#entry, backend)) return false;
     const opened = enterCaller(this.#entry, openNamespace);
     if (!opened.ok) {
       this.#reason = opened.error.message;
       this.#retryRound = round + Math.min(2 ** this.#failures++, maxRoundsBetweenTries);
-      return;
+      return false;
     }
     const namespace = opened.value;
     const proofs = new Proofs({
@@ -147,6 +147,7 @@ export class KernelCaller {
       cookie: namespace.cookie,
     });
     this.#entered = { namespace, proofs, routes };
+    return true;
   }
 }
 

@@ -51,6 +51,8 @@ export class KernelPath implements Part {
   readonly #callerOptions: KernelCallerOptions;
   readonly #callers = new Map<string, KernelCaller>();
   readonly #checks: EndpointChecks;
+  /** Who has routes to a backend, and from which ports. */
+  readonly #users = new Map<string, Map<KernelCaller, readonly number[]>>();
   /** The path that was told last, by caller and port. */
   readonly #told = new Map<string, string>();
   #surroundings: Surroundings = { addresses: new Set(), exceptPorts: new Set() };
@@ -100,6 +102,7 @@ export class KernelPath implements Part {
     this.#options.detach();
     for (const caller of this.#callers.values()) caller.close();
     this.#callers.clear();
+    this.#users.clear();
     this.#checks.stop();
     this.#options.maps.close();
   }
@@ -143,9 +146,7 @@ export class KernelPath implements Part {
         this.#dropCaller(change.id);
         break;
       case 'backend':
-        for (const caller of this.#callers.values()) {
-          if (leadsTo(caller.entry, change.backend.key)) this.#sync(caller);
-        }
+        for (const [caller, ports] of this.#users.get(change.backend.key) ?? []) this.#sync(caller, ports);
         break;
       case 'backend-gone':
         break;
@@ -157,7 +158,11 @@ export class KernelPath implements Part {
     if (caller === undefined) {
       caller = new KernelCaller(entry, this.#callerOptions);
       this.#callers.set(entry.id, caller);
-    } else caller.update(entry);
+    } else {
+      this.#forgetUses(caller);
+      caller.update(entry);
+    }
+    this.#noteUses(caller);
     this.#sync(caller);
   }
 
@@ -165,24 +170,38 @@ export class KernelPath implements Part {
     const caller = this.#callers.get(id);
     if (caller === undefined) return;
     this.#callers.delete(id);
+    this.#forgetUses(caller);
     for (const port of caller.entry.routes.keys()) this.#told.delete(toldKey(id, port));
     this.#checks.update();
     caller.leave();
   }
 
-  #sync(caller: KernelCaller): void {
-    caller.sync(this.#round);
-    for (const [port, { kind }] of caller.entry.routes) if (kind === 'backend') this.#tell(caller, port);
+  /** @param ports those that something has changed for; absent: all */
+  #sync(caller: KernelCaller, ports?: readonly number[]): void {
+    caller.sync(this.#round, ports);
+    for (const port of ports ?? caller.entry.routes.keys()) this.#tell(caller, port);
     this.#checks.update();
   }
 
-  #backendsInUse(): ReadonlySet<string> {
-    const keys = new Set<string>();
-    for (const { isEntered, entry } of this.#callers.values()) {
-      if (!isEntered) continue;
-      for (const target of entry.routes.values()) if (target.kind === 'backend') keys.add(target.backendKey);
+  #noteUses(caller: KernelCaller): void {
+    for (const [key, ports] of usesOf(caller.entry)) {
+      const users = this.#users.get(key) ?? new Map<KernelCaller, readonly number[]>();
+      this.#users.set(key, users.set(caller, ports));
     }
-    return keys;
+  }
+
+  #forgetUses(caller: KernelCaller): void {
+    for (const key of usesOf(caller.entry).keys()) {
+      const users = this.#users.get(key);
+      users?.delete(caller);
+      if (users?.size === 0) this.#users.delete(key);
+    }
+  }
+
+  #backendsInUse(): ReadonlySet<string> {
+    const isInUse = ([, users]: readonly [string, ReadonlyMap<KernelCaller, unknown>]) =>
+      [...users.keys()].some(({ isEntered }) => isEntered);
+    return new Set([...this.#users].filter(isInUse).map(([key]) => key));
   }
 
   /** What changes without a word: the ambassador's addresses, what its host listens on, what networks let through. */
@@ -207,6 +226,7 @@ export class KernelPath implements Part {
 
   #tell(caller: KernelCaller, port: number): void {
     const { entry } = caller;
+    if (entry.routes.get(port)?.kind !== 'backend') return;
     const path = caller.pathOf(port);
     if (path.kind === 'proxy' && (path.isPassing || path.reason === '')) return;
     const text = describePath(path);
@@ -231,11 +251,16 @@ export class KernelPath implements Part {
   }
 }
 
-function leadsTo({ routes }: CallerEntry, backendKey: string): boolean {
-  for (const target of routes.values()) {
-    if (target.kind === 'backend' && target.backendKey === backendKey) return true;
+/** The ports that lead to each backend. */
+function usesOf({ routes }: CallerEntry): ReadonlyMap<string, readonly number[]> {
+  const uses = new Map<string, number[]>();
+  for (const [port, target] of routes) {
+    if (target.kind !== 'backend') continue;
+    const ports = uses.get(target.backendKey);
+    if (ports === undefined) uses.set(target.backendKey, [port]);
+    else ports.push(port);
   }
-  return false;
+  return uses;
 }
 
 function toldKey(id: string, port: number): string {

@@ -85,7 +85,21 @@ describe('CallerRoutes', () => {
     set('a', [one]);
     routes.sync(leading({ 80: 'a' }));
     assert.deepEqual([...maps.routes], [[80, 'in-turn: 10.0.0.1 | ']]);
-    assert.deepEqual(maps.released, [1, 0]);
+    assert.deepEqual(maps.released, [0, 1]);
+  });
+
+  it('looks at nothing but the ports that it is told of, and says when an endpoint has gone', () => {
+    const { maps, routes, set } = setUp();
+    set('a', [one]);
+    set('b', [two]);
+    assert.equal(routes.sync(leading({ 80: 'a', 81: 'b' })), false);
+    set('a', [one, two]);
+    set('b', []);
+    assert.equal(routes.sync(leading({ 80: 'a', 81: 'b' }), [80]), false);
+    assert.deepEqual([...maps.routes.values()], ['in-turn: 10.0.0.1 10.0.0.2 | ', 'in-turn: 10.0.0.2 | ']);
+    assert.equal(routes.sync(leading({ 80: 'a', 81: 'b' }), [81]), true);
+    assert.deepEqual([...routes.endpointKeys], ['10.0.0.1:80', '10.0.0.2:80']);
+    assert.deepEqual([...maps.routes.keys()], [80]);
   });
 
   it('takes a route away at once when it is the proxy’s', () => {
