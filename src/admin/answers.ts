@@ -28,17 +28,17 @@ export async function statusAnswer(url: URL, board: StatusBoard): Promise<Answer
   switch (url.pathname) {
     case '/': {
       const filter = url.searchParams.get('q') ?? '';
-      const body = renderPage(board.status(), filter);
+      const body = renderPage(board.latest, filter);
       return { status: 200, contentType: 'text/html; charset=utf-8', body };
     }
     case '/status': {
-      const body = `${JSON.stringify(board.status())}\n`;
+      const body = `${JSON.stringify(board.latest)}\n`;
       return { status: 200, contentType: 'application/json; charset=utf-8', body };
     }
     case '/metrics': {
       const { isReady, logger } = board;
       const facts = await processFacts();
-      const source = { status: board.status(), isReady, problemCounts: logger.counts, facts };
+      const source = { status: board.latest, isReady, problemCounts: logger.counts, facts };
       return { status: 200, contentType: MetricSet.contentType, body: await metricsText(source) };
     }
     default:

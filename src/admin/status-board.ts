@@ -45,6 +45,9 @@ export interface StatusBoardOptions {
 const sampleMs = 2000;
 const historyLength = 60;
 
+/** How long those who ask share one status. */
+const shareMs = 1000;
+
 /** In the meter: everything; else a backend's key, alone or with an endpoint behind it. */
 const allTraffic = '';
 const noRoutes = { callers: new Map(), backends: new Map() };
@@ -67,6 +70,7 @@ export class StatusBoard implements Part {
   #states: EndpointStates | undefined;
   #timer: NodeJS.Timeout | undefined;
   #history: readonly Rates[] = [];
+  #latest: { readonly readMs: number; readonly status: Status } | undefined;
 
   constructor(options: StatusBoardOptions) {
     this.#options = options;
@@ -131,16 +135,30 @@ export class StatusBoard implements Part {
   /** Reads the counters for the rates; the timer's work, every 2 s. */
   sample(): void {
     this.#readTraffic();
-    const totals = new Map<string, Total>([[allTraffic, { ...this.#ledger.total, ...this.#served() }]]);
+    const totals = new Map<string, Total>();
+    // Copies: the ledger goes on adding to its own.
+    const take = (name: string, { connections, bytesUp, bytesDown }: Total) =>
+      totals.set(name, { connections, bytesUp, bytesDown });
+    take(allTraffic, { ...this.#ledger.total, ...this.#served() });
     for (const [backend, endpoint] of this.#ledger.names()) {
-      const counts =
-        endpoint === undefined ? this.#ledger.ofBackend(backend) : this.#ledger.ofEndpoint(backend, endpoint);
-      totals.set(meterName(backend, endpoint), counts);
+      take(
+        meterName(backend, endpoint),
+        endpoint === undefined ? this.#ledger.ofBackend(backend) : this.#ledger.ofEndpoint(backend, endpoint),
+      );
     }
     const gateway = this.#gateway?.();
     for (const [name, total] of gateway === undefined ? [] : gatewayTotals(gateway)) totals.set(name, total);
     this.#meter.sample(performance.now(), totals);
     this.#history = [...this.#history, this.#meter.of(allTraffic)].slice(-historyLength);
+  }
+
+  /** As `status`, of the last second: however many ask, the work is done once. */
+  get latest(): Status {
+    const nowMs = performance.now();
+    if (this.#latest === undefined || nowMs - this.#latest.readMs > shareMs) {
+      this.#latest = { readMs: nowMs, status: this.status() };
+    }
+    return this.#latest.status;
   }
 
   status(): Status {

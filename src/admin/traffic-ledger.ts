@@ -17,10 +17,14 @@ export const noCounts: EndpointCounts = {
   bytesDown: 0,
 };
 
+type Sum = { -readonly [K in keyof EndpointCounts]: EndpointCounts[K] };
+
 interface Account {
   /** With what went through endpoints that are gone. */
-  total: EndpointCounts;
-  endpoints: ReadonlyMap<string, EndpointCounts>;
+  readonly total: Sum;
+  endpoints: Map<string, Sum>;
+  /** The rows of the latest reading, by what tells them apart. */
+  rows: Map<string, EndpointTraffic>;
 }
 
 /**
@@ -29,9 +33,8 @@ interface Account {
  * endpoint stays in its backend's total, and a backend in that of everything.
  */
 export class TrafficLedger {
-  #last: ReadonlyMap<string, EndpointTraffic> = new Map();
-  readonly #backends = new Map<string, Account>();
-  #total: EndpointCounts = noCounts;
+  #accounts = new Map<string, Account>();
+  readonly #total: Sum = { ...noCounts };
 
   /**
    * Takes in what the data planes say now.
@@ -40,39 +43,36 @@ export class TrafficLedger {
    * @param isKnown whether a backend is still in the route table; the others are left to the total alone
    */
   read(sources: readonly Iterable<EndpointTraffic>[], isKnown: (backend: string) => boolean): void {
-    const last = new Map<string, EndpointTraffic>();
-    const endpoints = new Map<string, Map<string, EndpointCounts>>();
-    this.#total = idle(this.#total);
-    for (const account of this.#backends.values()) account.total = idle(account.total);
+    const before = this.#accounts;
+    const accounts = new Map<string, Account>();
+    // What is open is told anew by each reading.
+    this.#total.active = 0;
     for (const [source, rows] of sources.entries()) {
       for (const row of rows) {
-        const { backend, endpoint } = row;
-        const key = JSON.stringify([source, backend, endpoint, row.part]);
-        const news = since(this.#last.get(key), row);
-        last.set(key, row);
-        this.#total = add(this.#total, news);
-        const account = this.#backends.get(backend) ?? { total: noCounts, endpoints: new Map() };
-        this.#backends.set(backend, account);
-        account.total = add(account.total, news);
-        const now = endpoints.get(backend) ?? new Map<string, EndpointCounts>();
-        endpoints.set(backend, now);
-        now.set(endpoint, add(now.get(endpoint) ?? idle(account.endpoints.get(endpoint) ?? noCounts), news));
+        const known = before.get(row.backend);
+        const account = accounts.get(row.backend) ?? opened(known);
+        accounts.set(row.backend, account);
+        const key = `${source} ${row.endpoint} ${row.part ?? ''}`;
+        account.rows.set(key, row);
+        const endpoint = account.endpoints.get(row.endpoint) ?? idle(known?.endpoints.get(row.endpoint));
+        account.endpoints.set(row.endpoint, endpoint);
+        const last = known?.rows.get(key);
+        for (const sum of [this.#total, account.total, endpoint]) addNews(sum, row, last);
       }
     }
-    this.#last = last;
-    for (const [backend, account] of this.#backends) {
-      account.endpoints = endpoints.get(backend) ?? new Map();
-      if (account.endpoints.size === 0 && !isKnown(backend)) this.#backends.delete(backend);
+    for (const [backend, account] of before) {
+      if (!accounts.has(backend) && isKnown(backend)) accounts.set(backend, opened(account));
     }
+    this.#accounts = accounts;
   }
 
   ofEndpoint(backend: string, endpoint: string): EndpointCounts {
-    return this.#backends.get(backend)?.endpoints.get(endpoint) ?? noCounts;
+    return this.#accounts.get(backend)?.endpoints.get(endpoint) ?? noCounts;
   }
 
   /** All that was carried for a backend, by endpoints that are gone too. */
   ofBackend(backend: string): EndpointCounts {
-    return this.#backends.get(backend)?.total ?? noCounts;
+    return this.#accounts.get(backend)?.total ?? noCounts;
   }
 
   /** All that was carried. */
@@ -82,39 +82,30 @@ export class TrafficLedger {
 
   /** Each backend and each of its endpoints: `(backend, undefined)`, `(backend, endpoint)`. */
   *names(): Generator<readonly [backend: string, endpoint: string | undefined]> {
-    for (const [backend, { endpoints }] of this.#backends) {
+    for (const [backend, { endpoints }] of this.#accounts) {
       yield [backend, undefined];
       for (const endpoint of endpoints.keys()) yield [backend, endpoint];
     }
   }
 }
 
-/** What a row has more than at its last reading; where its counter has begun anew, all that it has. */
-function since(before: EndpointTraffic | undefined, now: EndpointTraffic): EndpointCounts {
-  const isAnew = before === undefined || now.connections < before.connections;
-  const then = isAnew ? noCounts : before;
-  return {
-    active: now.active,
-    connections: now.connections - then.connections,
-    kernelConnections: (now.kernelConnections ?? 0) - (then.kernelConnections ?? 0),
-    failures: Math.max(0, now.failures - then.failures),
-    bytesUp: Math.max(0, now.bytesUp - then.bytesUp),
-    bytesDown: Math.max(0, now.bytesDown - then.bytesDown),
-  };
+/** An account for the next reading. */
+function opened(before: Account | undefined): Account {
+  return { total: idle(before?.total), endpoints: new Map(), rows: new Map() };
 }
 
-function add(a: EndpointCounts, b: EndpointCounts): EndpointCounts {
-  return {
-    active: a.active + b.active,
-    connections: a.connections + b.connections,
-    kernelConnections: a.kernelConnections + b.kernelConnections,
-    failures: a.failures + b.failures,
-    bytesUp: a.bytesUp + b.bytesUp,
-    bytesDown: a.bytesDown + b.bytesDown,
-  };
+/** A sum to go on with: nothing is open until it is told. */
+function idle(before: Sum | undefined): Sum {
+  return { ...(before ?? noCounts), active: 0 };
 }
 
-/** What is open is told anew by each reading. */
-function idle(counts: EndpointCounts): EndpointCounts {
-  return { ...counts, active: 0 };
+/** Adds what a row has more than at its last reading; where its counter has begun anew, all that it has. */
+function addNews(sum: Sum, now: EndpointTraffic, last: EndpointTraffic | undefined): void {
+  const then = last === undefined || now.connections < last.connections ? noCounts : last;
+  sum.active += now.active;
+  sum.connections += now.connections - then.connections;
+  sum.kernelConnections += Math.max(0, (now.kernelConnections ?? 0) - (then.kernelConnections ?? 0));
+  sum.failures += Math.max(0, now.failures - then.failures);
+  sum.bytesUp += Math.max(0, now.bytesUp - then.bytesUp);
+  sum.bytesDown += Math.max(0, now.bytesDown - then.bytesDown);
 }

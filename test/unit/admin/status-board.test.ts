@@ -146,6 +146,19 @@ describe('StatusBoard', () => {
     assert.equal(bed.board.status().traffic.history.points.length, 60);
   });
 
+  it('puts its latest together once for all who ask in a second', () => {
+    const bed = new BoardBed();
+    let readings = 0;
+    const source = { address: undefined, counters: { active: 0, served: 0, refused: 0 }, kind: 'x' };
+    const traffic = () => {
+      readings++;
+      return [];
+    };
+    bed.board.showTraffic({ ...source, traffic }, 5);
+    for (let time = 0; time < 50; time++) assert.equal(bed.board.latest, bed.board.latest);
+    assert.ok(readings <= 2, `${readings} readings`);
+  });
+
   it('adds up its data planes', () => {
     const { board, counters } = new BoardBed();
     Object.assign(counters, { active: 1, served: 2, refused: 3 });
