@@ -3,7 +3,9 @@
 import { hostname } from 'node:os';
 import { beginAdmin } from './admin/begin.ts';
 import { StatusBoard } from './admin/status-board.ts';
-import { startForward, startOmni, startServices } from './ambassador.ts';
+import { startForward } from './ambassador/forward.ts';
+import { startOmni } from './ambassador/omni.ts';
+import { startServices } from './ambassador/services.ts';
 import type { Command } from './cli/command.ts';
 import { runDockerRegister } from './cli/docker-register-command.ts';
 import { runGateway } from './cli/gateway-command.ts';

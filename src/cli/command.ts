@@ -1,5 +1,7 @@
 import type { AdminSettings } from '../admin/settings.ts';
-import type { ForwardSettings, OmniSettings, ServicesSettings } from '../ambassador.ts';
+import type { ForwardSettings } from '../ambassador/forward.ts';
+import type { OmniSettings } from '../ambassador/omni.ts';
+import type { ServicesSettings } from '../ambassador/services.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';

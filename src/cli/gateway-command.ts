@@ -1,6 +1,6 @@
 import { HealthSocket, healthSocketPath } from '../admin/health-socket.ts';
 import type { StatusBoard } from '../admin/status-board.ts';
-import { findSelf } from '../ambassador.ts';
+import { findSelf } from '../ambassador/start-feed.ts';
 import { AppError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { PartStack } from '../core/part.ts';

@@ -1,4 +1,4 @@
-import { startFeedFor } from '../ambassador.ts';
+import { startFeedFor } from '../ambassador/start-feed.ts';
 import { sourceKey } from '../backend/backend.ts';
 import { endpointKey } from '../core/endpoint.ts';
 import type { Logger } from '../core/log.ts';

@@ -1,5 +1,5 @@
 /** What the commands are told, read from flags and environment; what is wrong is gathered in `values.problems`. */
-import type { ProxySettings } from '../ambassador.ts';
+import type { ProxySettings } from '../ambassador/settings.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import { type KernelMode, kernelModes } from '../kernel/mode.ts';
