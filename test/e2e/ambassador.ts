@@ -28,6 +28,8 @@ export type LineMatch = string | RegExp | Readonly<Record<string, unknown>>;
 export interface AmbassadorOptions extends Omit<RunOptions, 'image'> {
   /** False: the engine's socket is not mounted. */
   readonly socket?: boolean;
+  /** What it says when it is ready, where that is not what an ambassador says. */
+  readonly ready?: RegExp;
   /** False: NET_ADMIN is not given, and the rules are another container's work. */
   readonly netAdmin?: boolean;
 }
@@ -60,7 +62,7 @@ export class Ambassador {
    */
   static async start(engine: Engine, options: AmbassadorOptions = {}): Promise<Ambassador> {
     const { socket = true, netAdmin = true, args = ['--omnimode'], name = 'backends', ...rest } = options;
-    const ready = hasRules(args) ? readyLines.rules : readyLines.listener;
+    const ready = options.ready ?? (hasRules(args) ? readyLines.rules : readyLines.listener);
     const ambassador = new Ambassador(engine, name, ready);
     await engine.docker.run({
       image: ambassadorImage,

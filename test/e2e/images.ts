@@ -12,6 +12,9 @@ export const testImage = 'nuncio-test:latest';
 /** Consul, as scripts/test makes it by scripts/small-image from the binary that the tests use. */
 export const consulImage = 'nuncio-consul:latest';
 
+/** The real HAProxy, as scripts/test makes it by scripts/small-image. */
+export const haproxyImage = 'nuncio-haproxy:latest';
+
 const copyTimeoutMs = 120_000;
 
 /**
