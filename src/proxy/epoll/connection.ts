@@ -90,7 +90,7 @@ export class Connection implements Watcher, Timed, OpenConnection {
 
   onEdge(fd: number, events: number): void {
     const side = fd === this.#caller.fd ? this.#caller : this.#endpoint;
-    if (side === undefined || this.#isClosed) return;
+    if (side?.fd !== fd || this.#isClosed) return;
     noteEdge(side, events);
     if (this.#relay !== undefined) {
       this.#lastEdge = this.#context.clock.now;

@@ -28,13 +28,12 @@ export interface LaneParts {
   readonly pipes: PipePool;
   /** Where bytes pass that are copied. */
   readonly buffer: Buffer;
+  /** A read of this many bytes begins the moving by pipe; four in a row of less than a quarter of that end it. */
+  readonly bulkRead: number;
 }
 
 /** Rounds of one turn; then others have theirs. */
 const roundsPerTurn = 8;
-/** A read of this many bytes begins the moving by pipe; so many of less than the second in a row end it. */
-const bulkRead = 32_768;
-const smallRead = 8_192;
 const smallReadsInARow = 4;
 
 /**
@@ -182,7 +181,7 @@ export class Lane {
     // A stream socket that gives less than was asked for is empty, and the next byte is a new edge (epoll(7)). An end
     // that has been told already is no new edge: it is read at once, and its FIN can go with these bytes.
     if (isShort && !isMoreToRead) from.isReadable = false;
-    if (got >= bulkRead) this.#isBulk = true;
+    if (got >= this.#parts.bulkRead) this.#isBulk = true;
     const sent = kernel.send(this.#to.fd, buffer, got, isShort && from.hasEnded && !from.hasFailed);
     if (sent === got) return true;
     if (sent < 0 && !this.#writeFailed(sent)) return false;
@@ -216,7 +215,7 @@ export class Lane {
     }
     this.#inPipe = got;
     this.#count(got);
-    this.#smallReads = got < smallRead ? this.#smallReads + 1 : 0;
+    this.#smallReads = got < this.#parts.bulkRead / 4 ? this.#smallReads + 1 : 0;
     if (this.#smallReads >= smallReadsInARow) this.#isBulk = false;
     return true;
   }

@@ -10,6 +10,8 @@ import { Watches } from './watches.ts';
 
 /** Bytes that one read may copy. */
 const bufferBytes = 65_536;
+/** From so many bytes in one read on, a pipe is cheaper than copying. */
+const bulkRead = 32_768;
 /** Between two reports of the counters, ms; also how long the thread may sleep, so that it can always be ended. */
 const housekeepingMs = 1000;
 
@@ -52,7 +54,7 @@ export class Loop {
     this.#pipes = new PipePool(kernel, maxPipes);
     this.#thread = {
       thread,
-      lanes: { kernel, pipes: this.#pipes, buffer: Buffer.allocUnsafeSlow(bufferBytes) },
+      lanes: { kernel, pipes: this.#pipes, buffer: Buffer.allocUnsafeSlow(bufferBytes), bulkRead },
       watches: this.#watches,
       timers: this.#timers,
       clock: this.#clock,
