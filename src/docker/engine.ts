@@ -13,11 +13,11 @@ import { Agent as HttpsAgent } from 'node:https';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import Docker from 'dockerode';
 import { formatHostPort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
 import { type EngineAddress, parseDockerHost } from './engine-address.ts';
 import { engineError, isGoneOrGoing, isNotFound } from './engine-error.ts';
+import { loadDockerode } from './load-dockerode.ts';
 
 /** What the container feed needs of the engine. */
 export interface Engine {
@@ -137,7 +137,7 @@ class DockerodeEngine implements Engine, HelperEngine {
         : `tcp://${formatHostPort(address.host, address.port)}`;
     this.#timeoutMs = timeoutMs;
     try {
-      this.#docker = new Docker(dockerodeOptions(address, certPath)) as unknown as DockerodeCalls;
+      this.#docker = new (loadDockerode())(dockerodeOptions(address, certPath)) as unknown as DockerodeCalls;
     } catch (thrown) {
       throw engineError(thrown, this.host, 'preparing the client', address);
     }

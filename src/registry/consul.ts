@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
-import Consul from 'consul';
+import type Consul from 'consul';
 import { formatHostPort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
+import { loadLate } from '../core/load-late.ts';
 import type { BlockingQuery, Indexed } from './blocking-query.ts';
 import { consulError, statusOf } from './consul-error.ts';
 
@@ -77,7 +78,7 @@ export class ConsulClient {
       defaults: token === undefined ? {} : { token },
       decoders: { 'application/json': decodeList },
     };
-    this.#consul = new Consul(options) as unknown as ConsulCalls;
+    this.#consul = new (loadLate<typeof Consul>('consul'))(options) as unknown as ConsulCalls;
     this.#consul._ext('onRequest', (request, next) => {
       const { transport } = request;
       request.transport = { request: (sent) => guarded(transport.request(sent)) };

@@ -3,7 +3,7 @@ import { fail, ok, type Result } from '../core/result.ts';
 import { Slots } from '../core/slots.ts';
 import { etcdError, isAboutRequest, isDenied, isStaleToken, unreachable } from './etcd-errors.ts';
 import { reachServer } from './etcd-reach.ts';
-import { type EtcdAnswer, type EtcdMethod, EtcdRpc, type GrpcFailure } from './etcd-rpc.ts';
+import type { EtcdAnswer, EtcdMethod, EtcdRpc, GrpcFailure } from './etcd-rpc.ts';
 import type { EtcdServer, EtcdSettings } from './etcd-settings.ts';
 import { type EtcdChange, type EtcdRange, EtcdWatchStream, type WatchEnd } from './etcd-watch-stream.ts';
 
@@ -40,10 +40,10 @@ export class EtcdSession {
   readonly #streams = new Set<EtcdWatchStream>();
   #stream: Promise<EtcdWatchStream> | undefined;
 
-  private constructor(server: EtcdServer, settings: EtcdSettings) {
+  private constructor(server: EtcdServer, settings: EtcdSettings, rpc: EtcdRpc) {
     this.#server = server;
     this.#settings = settings;
-    this.#rpc = new EtcdRpc(server, settings.tls);
+    this.#rpc = rpc;
   }
 
   /**
@@ -59,7 +59,9 @@ export class EtcdSession {
     let session: EtcdSession | undefined;
     try {
       await reachServer(server, settings.tls, settings.timeoutMs ?? defaultTimeoutMs, signal);
-      session = new EtcdSession(server, settings);
+      // Here and not above: gRPC takes 30 MB, and most ambassadors never speak to etcd.
+      const { EtcdRpc } = await import('./etcd-rpc.ts');
+      session = new EtcdSession(server, settings, new EtcdRpc(server, settings.tls));
       const failure = await session.#begin(signal);
       if (failure === undefined) return ok(session);
       session.close();

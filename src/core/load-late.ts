@@ -1,0 +1,30 @@
+import { createRequire } from 'node:module';
+
+const load = createRequire(import.meta.url);
+
+/**
+ * A package that is loaded where it is first needed, because most ambassadors never need it and it takes tens of
+ * megabytes.
+ *
+ * @returns what `import … from name` would be: the package's `module.exports`
+ */
+export function loadLate<T>(name: string): T {
+  return load(name) as T;
+}
+
+/**
+ * Takes the place of one file of a package, before the package is loaded: what it would have loaded in turn is not.
+ *
+ * @param file as `require` would resolve it
+ */
+export function replaceFile(file: string, exported: unknown): void {
+  const id = load.resolve(file);
+  load.cache[id] ??= Object.assign(Object.create(null), {
+    id,
+    filename: id,
+    loaded: true,
+    exports: exported,
+    children: [],
+    paths: [],
+  }) as NodeJS.Module;
+}
