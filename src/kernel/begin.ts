@@ -5,6 +5,7 @@ import type { PartStack } from '../core/part.ts';
 import { openCgroupRoot } from '../sys/cgroup-root.ts';
 import { loadNetworkNamespaces } from '../sys/network-namespace.ts';
 import { attachHooks } from './hooks.ts';
+import { proveByConnection } from './kernel-caller.ts';
 import { KernelPath, type KernelPathOptions } from './kernel-path.ts';
 import type { KernelMode } from './mode.ts';
 import { RouteMaps } from './route-maps.ts';
@@ -63,7 +64,7 @@ async function makeKernelPath(options: BeginKernelOptions): Promise<KernelPath> 
     undo.push(detach);
     await proveHooks(maps, own.cookie);
     closeSync(cgroup);
-    return new KernelPath({ ...options, openNamespace, maps, detach });
+    return new KernelPath({ ...options, openNamespace, prove: proveByConnection, maps, detach });
   } catch (thrown) {
     for (const step of undo.reverse()) step();
     throw thrown;

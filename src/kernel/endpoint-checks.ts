@@ -5,6 +5,8 @@ import { needOfProxy } from './plan.ts';
 
 /** Time between two checks of an endpoint that the kernel may lead callers to, ms; a backend's own `check=` may be shorter. */
 const checkEveryMs = 1000;
+/** Checks in that time: where there are more endpoints, each is checked less often. */
+const maxChecks = 200;
 
 export interface EndpointChecksOptions {
   readonly routes: Pick<RouteReader, 'backend'>;
@@ -18,6 +20,7 @@ export class EndpointChecks {
   readonly #options: EndpointChecksOptions;
   /** By backend: the set that was asked for last. */
   readonly #asked = new Map<string, readonly Endpoint[]>();
+  #everyMs = checkEveryMs;
   #isDue = false;
   #isStopped = false;
 
@@ -46,23 +49,40 @@ export class EndpointChecks {
   }
 
   #set(): void {
-    const wanted = this.#options.wanted();
+    const wanted = this.#wanted();
     for (const key of this.#asked.keys()) {
       if (wanted.has(key)) continue;
       this.#asked.delete(key);
       this.#check(key, []);
     }
-    for (const key of wanted) {
-      const backend = this.#options.routes.backend(key);
-      if (backend === undefined || needOfProxy(backend) !== undefined) continue;
-      if (this.#asked.get(key) === backend.endpoints) continue;
-      this.#asked.set(key, backend.endpoints);
-      this.#check(key, backend.endpoints);
+    const everyMs = intervalFor([...wanted.values()].reduce((sum, { length }) => sum + length, 0));
+    const isAnother = everyMs !== this.#everyMs;
+    this.#everyMs = everyMs;
+    for (const [key, endpoints] of wanted) {
+      if (!isAnother && this.#asked.get(key) === endpoints) continue;
+      this.#asked.set(key, endpoints);
+      this.#check(key, endpoints);
     }
+  }
+
+  #wanted(): ReadonlyMap<string, readonly Endpoint[]> {
+    const wanted = new Map<string, readonly Endpoint[]>();
+    for (const key of this.#options.wanted()) {
+      const backend = this.#options.routes.backend(key);
+      if (backend !== undefined && needOfProxy(backend) === undefined) wanted.set(key, backend.endpoints);
+    }
+    return wanted;
   }
 
   /** The owner is another than the backend itself, which may ask for checks of its own. */
   #check(key: string, endpoints: readonly Endpoint[]): void {
-    this.#options.checks.check(`kernel ${key}`, endpoints, checkEveryMs);
+    this.#options.checks.check(`kernel ${key}`, endpoints, this.#everyMs);
   }
+}
+
+/** Doubled until the checks are few enough, so that one endpoint more or less changes nothing for the others. */
+function intervalFor(endpoints: number): number {
+  let everyMs = checkEveryMs;
+  while (endpoints * checkEveryMs > maxChecks * everyMs) everyMs *= 2;
+  return everyMs;
 }

@@ -17,6 +17,7 @@ import { byProxy, type RoutePath } from './route-path.ts';
 
 export interface KernelCallerOptions extends Pick<CallerRoutesOptions, 'maps' | 'backend' | 'surroundings'> {
   readonly openNamespace: OpenNetworkNamespace;
+  readonly prove: Prove;
   /** For the proofs of all callers. */
   readonly slots: Slots;
   /** Told when a proof has changed something; `sync` is due. */
@@ -83,9 +84,9 @@ export class KernelCaller {
     return this.#entered === undefined ? this.#retryRound <= round : this.#entered.routes.isShort;
   }
 
-  /** Tries once more what the caller itself reaches. */
-  proveAgain(): void {
-    this.#entered?.proofs.again();
+  /** Tries once more what the caller itself reaches. @returns how many endpoints */
+  proveAgain(): number {
+    return this.#entered?.proofs.again() ?? 0;
   }
 
   get isEntered(): boolean {
@@ -127,7 +128,7 @@ export class KernelCaller {
 
   /** A container without a route that the kernel could serve is left alone. @returns whether it is entered */
   #enter(round: number): boolean {
-    const { backend, openNamespace, slots, onProof } = this.#options;
+    const { backend, openNamespace, slots, prove, onProof } = this.#options;
     if (!isOfInterest(this.#entry, backend)) return false;
     const opened = enterCaller(this.#entry, openNamespace);
     if (!opened.ok) {
@@ -137,7 +138,7 @@ export class KernelCaller {
     }
     const namespace = opened.value;
     const proofs = new Proofs({
-      connect: (endpoint, signal) => connectFrom(namespace, endpoint, signal),
+      connect: (endpoint, signal) => prove(namespace, endpoint, signal),
       slots,
       onChange: () => onProof(this),
     });
@@ -151,15 +152,19 @@ export class KernelCaller {
   }
 }
 
-async function connectFrom(
+/** @returns undefined where the endpoint has accepted a connection from the namespace, else the error's code */
+export type Prove = (
   namespace: NetworkNamespace,
   endpoint: Endpoint,
   signal: AbortSignal,
-): Promise<string | undefined> {
+) => Promise<string | undefined>;
+
+/** By a connection that is reset at once. Never rejects. */
+export const proveByConnection: Prove = async (namespace, endpoint, signal) => {
   try {
     const fd = namespace.socket(endpoint.ip.includes(':') ? 6 : 4);
     return await connectOnceBy(fd, endpoint, proofTimeoutMs, signal);
   } catch (thrown) {
     return (thrown instanceof AppError ? thrown.errno : codeOf(thrown)) ?? describeFailure(thrown);
   }
-}
+};

@@ -15,7 +15,7 @@ import type { CallerEntry, RouteChange, RouteReader } from '../route/table.ts';
 import type { OpenNetworkNamespace } from '../sys/network-namespace.ts';
 import type { EndpointConnects } from './caller-routes.ts';
 import { EndpointChecks } from './endpoint-checks.ts';
-import { KernelCaller, type KernelCallerOptions } from './kernel-caller.ts';
+import { KernelCaller, type KernelCallerOptions, type Prove } from './kernel-caller.ts';
 import type { Surroundings } from './plan.ts';
 import type { RouteMaps } from './route-maps.ts';
 import { byProxy, describePath, type RoutePath } from './route-path.ts';
@@ -25,7 +25,8 @@ export interface KernelPathOptions {
   readonly checks: Pick<EndpointHealth, 'check'>;
   readonly surroundings: () => Promise<Surroundings>;
   readonly openNamespace: OpenNetworkNamespace;
-  readonly maps: RouteMaps;
+  readonly prove: Prove;
+  readonly maps: Pick<RouteMaps, 'install' | 'remove' | 'release' | 'connects' | 'setOwnAddresses' | 'close'>;
   /** Takes the programs out of the kernel. */
   readonly detach: () => void;
   readonly logger: Logger;
@@ -43,6 +44,8 @@ export interface KernelCounters {
 const roundMs = 5000;
 /** Every so many rounds, what callers reach themselves is tried again. */
 const roundsBetweenProofs = 2;
+/** Proofs that are begun in one round, besides those of what is new. */
+const maxProofsPerRound = 500;
 /** Connections of callers that prove endpoints, at one time. */
 const maxProofs = 64;
 
@@ -61,13 +64,16 @@ export class KernelPath implements Part {
   #timer: NodeJS.Timeout | undefined;
   #round = 0;
   #isTelling = false;
+  /** Who is still to prove again what he reaches. */
+  #provers: KernelCaller[] = [];
 
   constructor(options: KernelPathOptions) {
     this.#options = options;
-    const { routes, maps, openNamespace, checks } = options;
+    const { routes, maps, openNamespace, prove, checks } = options;
     this.#callerOptions = {
       maps,
       openNamespace,
+      prove,
       backend: (key) => routes.backend(key),
       surroundings: () => this.#surroundings,
       slots: new Slots(maxProofs),
@@ -219,9 +225,21 @@ export class KernelPath implements Part {
       if (isChanged) this.#options.maps.setOwnAddresses([...this.#surroundings.addresses]);
       for (const caller of this.#callers.values()) {
         if (isChanged || caller.isDue(round)) this.#sync(caller);
-        if (round % roundsBetweenProofs === 0) caller.proveAgain();
       }
+      this.#proveSome();
     });
+  }
+
+  /** Callers take turns, so that the proofs of very many are spread over many rounds. */
+  #proveSome(): void {
+    if (this.#provers.length === 0 && this.#round % roundsBetweenProofs === 0) {
+      this.#provers = [...this.#callers.values()];
+    }
+    for (let proofs = 0; proofs < maxProofsPerRound; ) {
+      const caller = this.#provers.pop();
+      if (caller === undefined) return;
+      proofs += caller.proveAgain();
+    }
   }
 
   #tell(caller: KernelCaller, port: number): void {

@@ -53,9 +53,10 @@ export class Proofs {
     }
   }
 
-  /** Tries all of them once more; what is known stays until then. */
-  again(): void {
+  /** Tries all of them once more; what is known stays until then. @returns how many */
+  again(): number {
     for (const [key, entry] of this.#entries) void this.#try(key, entry);
+    return this.#entries.size;
   }
 
   /** No connection is left open, and `onChange` is not called any more. */
