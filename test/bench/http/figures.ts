@@ -1,4 +1,4 @@
-import { median } from '../figures.ts';
+import { median } from '../report/summary.ts';
 import type { HttpPathName } from './programs.ts';
 
 /** One measurement. */
@@ -40,7 +40,7 @@ export function summarise(runs: readonly HttpRun[]): Pick<HttpResults, 'paths' |
   for (const [path, own] of Map.groupBy(runs, (run) => run.path)) {
     paths[path] = {};
     for (const [domains, same] of Map.groupBy(own, (run) => run.domains)) {
-      const medians = kinds.map((kind) => [kind, median(same.map((run) => run[kind]))]);
+      const medians = kinds.map((kind) => [kind, median(same.map((run) => run[kind])) ?? Number.NaN]);
       paths[path][domains] = Object.fromEntries(medians) as unknown as HttpFigures;
     }
   }
@@ -51,7 +51,7 @@ export function summarise(runs: readonly HttpRun[]): Pick<HttpResults, 'paths' |
       const [ours, theirs] = [of('nuncio-gateway'), of('haproxy')];
       return ours === undefined || theirs === undefined ? [] : [ours / theirs];
     });
-    if (ratios.length > 0) ratioToHaproxy[domains] = Math.round(median(ratios) * 100) / 100;
+    if (ratios.length > 0) ratioToHaproxy[domains] = Math.round((median(ratios) ?? Number.NaN) * 100) / 100;
   }
   return { paths, ratioToHaproxy };
 }

@@ -71,7 +71,11 @@ export async function startEtcd(bed: Bed, count: number): Promise<Program> {
     [
       `--data-dir=${join(bed.folder, `etcd-${count}`)}`,
       ...[`--listen-client-urls=${etcdUrl}`, `--advertise-client-urls=${etcdUrl}`],
-      ...[`--listen-peer-urls=${peer}`, `--initial-advertise-peer-urls=${peer}`, `--initial-cluster=default=${peer}`],
+      ...[
+        `--listen-peer-urls=${peer}`,
+        `--initial-advertise-peer-urls=${peer}`,
+        `--initial-cluster=default=${peer}`,
+      ],
     ],
     { logFile: join(bed.folder, 'etcd.log') },
   );
@@ -116,11 +120,25 @@ async function ctl(bed: Bed, command: string, tries: number): Promise<void> {
 
 /** As users run it. */
 export function startGateway(bed: Bed): Program {
-  const args = ['gateway', '--registry', 'etcd://127.0.0.1:2379', '--http-port', `${httpPort}`, '--drain', '0s'];
+  const args = [
+    'gateway',
+    '--registry',
+    'etcd://127.0.0.1:2379',
+    '--http-port',
+    `${httpPort}`,
+    '--drain',
+    '0s',
+  ];
   return new Program(
     bed.ambassador,
     process.execPath,
-    ['--max-semi-space-size=4', join(projectRoot, 'dist/main.js'), ...args, '--docker', 'unix:///nonexistent'],
+    [
+      '--max-semi-space-size=4',
+      join(projectRoot, 'dist/main.js'),
+      ...args,
+      '--docker',
+      'unix:///nonexistent',
+    ],
     { logFile: join(bed.folder, 'gateway.log'), env: { PATH: process.env.PATH } },
   );
 }
