@@ -60,7 +60,7 @@ export class Gateway implements Part {
   async start(): Promise<void> {
     const { http, directory, logger } = this.#options;
     await http.start();
-    logger.info(`HTTP applications: listening on ${http.status.address}; registry ${directory.text}`);
+    logger.info(`listening on ${http.status.address}: HTTP applications; registry ${directory.text}`);
     const { signal } = this.#end;
     const settled = new SettledListing((update) => {
       if (update.ok) this.#take(update.value);
