@@ -4,7 +4,7 @@ import type {
   EndpointStatus as RegisteredEndpoint,
   ServiceStatus,
 } from '../core/gateway-status.ts';
-import type { Total } from './rate-meter.ts';
+import type { EndpointTraffic } from './sources.ts';
 import type {
   ApplicationView,
   BackendState,
@@ -14,60 +14,63 @@ import type {
   ServiceView,
 } from './status.ts';
 
+/** Rates by what `gatewayTraffic` calls a backend; with an endpoint, those of it alone. */
+type RatesOf = (owner: string, endpoint?: string) => Rates;
+
 /** The gateway's part of a status: its endpoints in the words of all others, and rates beside the counts. */
-export function gatewayView(gateway: GatewayStatus, ratesOf: (name: string) => Rates): GatewayView {
+export function gatewayView(gateway: GatewayStatus, ratesOf: RatesOf): GatewayView {
   const { registry, http, applications, services, skipped } = gateway;
   return {
     registry,
     http,
     skipped,
     applications: applications.map((application): ApplicationView => {
-      const name = applicationName(application);
-      const endpoints = endpointStatuses(name, application.endpoints, ratesOf);
-      return { ...application, state: stateOf(endpoints), rates: ratesOf(name), endpoints };
+      const owner = applicationName(application);
+      const endpoints = endpointStatuses(owner, application.endpoints, ratesOf);
+      return { ...application, state: stateOf(endpoints), rates: ratesOf(owner), endpoints };
     }),
     services: services.map((service): ServiceView => {
-      const name = serviceName(service);
-      const endpoints = endpointStatuses(name, service.endpoints, ratesOf);
-      const health = stateOf(endpoints);
-      return { ...service, health, connectionsPerS: ratesOf(name).connectionsPerS, endpoints };
+      const owner = serviceName(service);
+      const endpoints = endpointStatuses(owner, service.endpoints, ratesOf);
+      return { ...service, health: stateOf(endpoints), rates: ratesOf(owner), endpoints };
     }),
   };
 }
 
-/** The totals that `gatewayView` asks the rates of, by the same names. */
-export function* gatewayTotals(gateway: GatewayStatus): Generator<readonly [string, Total]> {
-  for (const application of gateway.applications) {
-    const name = applicationName(application);
-    yield [name, { ...application, connections: application.served }];
-    yield* endpointTotals(name, application.endpoints);
-  }
-  for (const service of gateway.services) {
-    const name = serviceName(service);
-    yield [name, { connections: service.served, bytesUp: 0, bytesDown: 0 }];
-    yield* endpointTotals(name, service.endpoints);
-  }
+/** What the gateway's endpoints have carried; an application, and a service, is a backend of its own. */
+export function gatewayTraffic({ applications, services }: GatewayStatus): EndpointTraffic[] {
+  return [
+    ...applications.flatMap((one) => endpointTraffic(applicationName(one), one.endpoints)),
+    ...services.flatMap((one) => endpointTraffic(serviceName(one), one.endpoints)),
+  ];
 }
 
-function* endpointTotals(
-  owner: string,
-  endpoints: readonly RegisteredEndpoint[],
-): Generator<readonly [string, Total]> {
-  for (const { address, traffic } of endpoints) {
-    if (traffic !== undefined)
-      yield [endpointName(owner, address), { ...traffic, connections: traffic.served }];
+function endpointTraffic(backend: string, endpoints: readonly RegisteredEndpoint[]): EndpointTraffic[] {
+  return endpoints.flatMap(({ address, traffic }) =>
+    traffic === undefined ? [] : [{ ...traffic, backend, endpoint: address, connections: traffic.served }],
+  );
+}
+
+/** Clients' connections to the port of HTTP and to those of the services. */
+export function gatewayConnections({ http, services }: GatewayStatus) {
+  const sum = { active: http.connections, connections: http.accepted, refused: 0 };
+  // The counts of a service are its port's, and names may share one.
+  for (const { active, served, refused } of new Map(services.map((one) => [one.port, one])).values()) {
+    sum.active += active;
+    sum.connections += served;
+    sum.refused += refused;
   }
+  return sum;
 }
 
 // No key of a backend begins so: those are JSON.
 const applicationName = ({ domain }: ApplicationStatus) => `application ${domain}`;
 const serviceName = ({ name, port }: ServiceStatus) => `service ${port} ${name}`;
-const endpointName = (owner: string, address: string) => `${owner}\n${address}`;
 
 function endpointStatuses(
   owner: string,
   endpoints: readonly RegisteredEndpoint[],
-  ratesOf: (name: string) => Rates,
+  ratesOf: RatesOf,
 ): readonly EndpointStatus[] {
   return endpoints.map(({ address, name, isUp, since, reason, traffic }) => ({
     address,
@@ -83,7 +86,7 @@ function endpointStatuses(
     failures: traffic?.failures ?? 0,
     bytesUp: traffic?.bytesUp ?? 0,
     bytesDown: traffic?.bytesDown ?? 0,
-    rates: ratesOf(endpointName(owner, address)),
+    rates: ratesOf(owner, address),
   }));
 }
 

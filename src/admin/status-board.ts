@@ -11,12 +11,13 @@
  * Nothing is measured before `start`: an ambassador without an admin port pays for none of this.
  */
 import { formatHostPort } from '../core/address.ts';
+import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
 import { backendStatuses } from './backend-statuses.ts';
 import { callerStatuses } from './caller-statuses.ts';
 import { EndpointStates } from './endpoint-states.ts';
-import { gatewayTotals, gatewayView } from './gateway-view.ts';
+import { gatewayConnections, gatewayTraffic, gatewayView } from './gateway-view.ts';
 import { RateMeter, type Total } from './rate-meter.ts';
 import { RecentProblems } from './recent-problems.ts';
 import type {
@@ -134,20 +135,19 @@ export class StatusBoard implements Part {
 
   /** Reads the counters for the rates; the timer's work, every 2 s. */
   sample(): void {
-    this.#readTraffic();
+    const gateway = this.#gateway?.();
+    this.#readTraffic(gateway);
     const totals = new Map<string, Total>();
     // Copies: the ledger goes on adding to its own.
     const take = (name: string, { connections, bytesUp, bytesDown }: Total) =>
       totals.set(name, { connections, bytesUp, bytesDown });
-    take(allTraffic, { ...this.#ledger.total, ...this.#served() });
+    take(allTraffic, { ...this.#ledger.total, ...this.#served(gateway) });
     for (const [backend, endpoint] of this.#ledger.names()) {
       take(
         meterName(backend, endpoint),
         endpoint === undefined ? this.#ledger.ofBackend(backend) : this.#ledger.ofEndpoint(backend, endpoint),
       );
     }
-    const gateway = this.#gateway?.();
-    for (const [name, total] of gateway === undefined ? [] : gatewayTotals(gateway)) totals.set(name, total);
     this.#meter.sample(performance.now(), totals);
     this.#history = [...this.#history, this.#meter.of(allTraffic)].slice(-historyLength);
   }
@@ -162,36 +162,38 @@ export class StatusBoard implements Part {
   }
 
   status(): Status {
-    this.#readTraffic();
+    const gateway = this.#gateway?.();
+    this.#readTraffic(gateway);
     const { version, mode, host } = this.#options;
     const routes = this.#routes ?? noRoutes;
-    const gateway = this.#gateway?.();
+    const ratesOf = (backend: string, endpoint?: string) => this.#meter.of(meterName(backend, endpoint));
     const backends = backendStatuses(routes, {
       ledger: this.#ledger,
       stateOf: (backend, endpoint) =>
         this.#states?.of(backend, endpoint) ?? { state: 'up', sinceMs: this.#startedMs },
       failureOf: (endpoint) => this.#health?.failureOf(endpoint),
-      ratesOf: (backend, endpoint) => this.#meter.of(meterName(backend, endpoint)),
+      ratesOf,
     });
     return {
       nuncio: { version, mode, host, state: this.#state, since: this.#startedMs, at: this.#now() },
-      traffic: this.#trafficStatus(),
+      traffic: this.#trafficStatus(gateway),
       callers: callerStatuses(routes, backends, this.#kernel),
       backends: [...backends.values()],
-      ...(gateway === undefined ? {} : { gateway: gatewayView(gateway, (name) => this.#meter.of(name)) }),
+      ...(gateway === undefined ? {} : { gateway: gatewayView(gateway, ratesOf) }),
       problems: this.logger.list(),
     };
   }
 
-  #trafficStatus(): TrafficStatus {
+  #trafficStatus(gateway: GatewayStatus | undefined): TrafficStatus {
     const { bytesUp, bytesDown, kernelConnections } = this.#ledger.total;
     const kernel = this.#kernel?.counters;
     const addresses = this.#traffic.flatMap(({ source }) => source.address ?? []);
+    const listen = addresses.map(({ ip, port }) => formatHostPort(ip, port));
     return {
-      listen: addresses.map(({ ip, port }) => formatHostPort(ip, port)),
+      listen: gateway?.http.address === undefined ? listen : [...listen, gateway.http.address],
       dataPlanes: this.#traffic.map(({ source }) => source.kind),
       maxConnections: this.#traffic.reduce((total, { maxConnections }) => total + maxConnections, 0),
-      ...this.#served(),
+      ...this.#served(gateway),
       bytesUp,
       bytesDown,
       ...(kernel === undefined ? {} : { kernel: { routes: kernel.routes, connections: kernelConnections } }),
@@ -200,8 +202,10 @@ export class StatusBoard implements Part {
     };
   }
 
-  #served(): Pick<TrafficStatus, 'active' | 'connections' | 'refused'> {
-    const sum = { active: 0, connections: this.#ledger.total.kernelConnections, refused: 0 };
+  #served(gateway: GatewayStatus | undefined): Pick<TrafficStatus, 'active' | 'connections' | 'refused'> {
+    const sum =
+      gateway === undefined ? { active: 0, connections: 0, refused: 0 } : gatewayConnections(gateway);
+    sum.connections += this.#ledger.total.kernelConnections;
     for (const { source } of this.#traffic) {
       sum.active += source.counters.active;
       sum.connections += source.counters.served;
@@ -210,9 +214,10 @@ export class StatusBoard implements Part {
     return sum;
   }
 
-  #readTraffic(): void {
+  #readTraffic(gateway: GatewayStatus | undefined): void {
     const sources = this.#traffic.map(({ source }) => source.traffic());
-    if (this.#kernel !== undefined) sources.push(kernelTraffic(this.#kernel));
+    sources.push(this.#kernel === undefined ? [] : kernelTraffic(this.#kernel));
+    sources.push(gateway === undefined ? [] : gatewayTraffic(gateway));
     this.#ledger.read(sources, (backend) => this.#routes?.backends.has(backend) ?? false);
   }
 

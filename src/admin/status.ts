@@ -44,10 +44,11 @@ export interface Rates {
 }
 
 export interface TrafficStatus extends Counts {
-  /** Where the proxy listens; empty until it does. */
+  /** Where callers are listened to; empty until they are. */
   readonly listen: readonly string[];
   /** What carries the bytes: `2 workers`. */
   readonly dataPlanes: readonly string[];
+  /** Of the proxies; 0 where there is none. */
   readonly maxConnections: number;
   readonly refused: number;
   /** Absent where callers are led by the proxy alone. The connections are part of all. */
@@ -138,7 +139,7 @@ export interface ApplicationView extends Omit<ApplicationStatus, 'endpoints'> {
 export interface ServiceView extends Omit<ServiceStatus, 'endpoints'> {
   /** Of its endpoints; `state` is that of its port. */
   readonly health: BackendState;
-  readonly connectionsPerS: number;
+  readonly rates: Rates;
   readonly endpoints: readonly EndpointStatus[];
 }
 

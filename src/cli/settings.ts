@@ -32,8 +32,13 @@ export function readLogLevel(values: Values): LogLevel {
   return level ?? (verbosity !== undefined && verbosity >= debugVerbosity ? 'debug' : 'info');
 }
 
-export function readRun(values: Values): RunSettings {
-  return { logLevel: readLogLevel(values), drainMs: values.duration('drain', 30_000), ...readAdmin(values) };
+/** @param adminPort where the status page is if no port is named for it; absent: nowhere */
+export function readRun(values: Values, adminPort?: number): RunSettings {
+  return {
+    logLevel: readLogLevel(values),
+    drainMs: values.duration('drain', 30_000),
+    ...readAdmin(values, adminPort),
+  };
 }
 
 export function readEngine(values: Values): EngineOptions {

@@ -69,11 +69,19 @@ export function filterStatus(status: Status, filter: string): FilteredStatus {
       problem,
       ...endpointText(endpoints),
     ]),
-    skipped: some(skipped?.keys ?? [], ({ key, reason }) => [key, reason]),
+    skipped: skippedKeys(
+      skipped?.count ?? 0,
+      some(skipped?.keys ?? [], ({ key, reason }) => [key, reason]),
+    ),
     backends: some(backends, backendText),
     callers: some(callers, callerText),
     problems: some(status.problems, ({ message, code, level }) => [message, code, level]),
   };
+}
+
+/** The gateway names the first of them only, and their number. */
+function skippedKeys(count: number, shown: Shown<SkippedKey>): Shown<SkippedKey> {
+  return { ...shown, found: shown.found === shown.total ? count : shown.found, total: count };
 }
 
 function rank(state: string): number {

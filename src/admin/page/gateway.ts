@@ -57,10 +57,10 @@ const portStates: Readonly<Record<ServiceView['state'], string>> = {
 };
 
 function serviceCard(service: ServiceView, at: number): Html {
-  const { name, port, state, health, problem, active, served, refused, connectionsPerS, endpoints } = service;
+  const { name, port, state, health, problem, active, served, refused, rates, endpoints } = service;
   const facts = [
     portStates[state],
-    perSecond(connectionsPerS),
+    perSecond(rates.connectionsPerS),
     counted(served, 'connection'),
     `${count(active)} open`,
     `${count(refused)} refused`,
@@ -78,6 +78,6 @@ function skippedSection(skipped: Shown<{ readonly key: string; readonly reason: 
       ({ key, reason }) =>
         html`<li data-key="${key}"><span class="mono">${key}</span> <span class="since">${reason}</span></li>`,
     )}</ul>`,
-    more(skipped),
+    more(skipped, ''),
   ]);
 }

@@ -65,7 +65,7 @@ function tiles({ traffic, backends, gateway }: Status): Html {
   const inAll = `${count(traffic.connections)} in all${byKernel}`;
   const line = (values: readonly number[]) => sparkline(values, historySlots);
   return html`<dl class="tiles">
-${tile('Open connections', count(traffic.active), `at most ${count(traffic.maxConnections)}`)}
+${tile('Open connections', count(traffic.active), traffic.maxConnections > 0 ? `at most ${count(traffic.maxConnections)}` : '')}
 ${tile('Connections', perSecond(rates.connectionsPerS), inAll, line(history.points.map((p) => p.connectionsPerS)))}
 ${tile('To endpoints', `${bytes(rates.bytesUpPerS)}/s`, `${bytes(traffic.bytesUp)} in all`, line(history.points.map((p) => p.bytesUpPerS)))}
 ${tile('To callers', `${bytes(rates.bytesDownPerS)}/s`, `${bytes(traffic.bytesDown)} in all`, line(history.points.map((p) => p.bytesDownPerS)))}

@@ -38,12 +38,9 @@ export function section(
 ${found === 0 ? html`<p class="empty">${nothing}</p>` : content}</section>`;
 }
 
-/** That there is more than is shown. */
-export function more({ items, found }: Shown<unknown>): Html | false {
-  return (
-    found > items.length &&
-    html`<p class="more">and ${count(found - items.length)} more: narrow the filter</p>`
-  );
+/** That there is more than is shown, and how to get at it. */
+export function more({ items, found }: Shown<unknown>, hint = ': narrow the filter'): Html | false {
+  return found > items.length && html`<p class="more">and ${count(found - items.length)} more${hint}</p>`;
 }
 
 /** A line of small facts, each kept in one piece. */

@@ -211,7 +211,10 @@ describe('StatusBoard', () => {
     assert.equal(board.status().gateway, undefined);
     board.showGateway(() => gatewayStatus);
     board.sample();
-    const { gateway } = board.status();
+    const { gateway, traffic } = board.status();
+    assert.deepEqual(traffic.listen, ['[::]:10000', '[::]:80']);
+    assert.deepEqual([traffic.active, traffic.connections, traffic.refused], [5, 45, 0]);
+    assert.deepEqual([traffic.bytesUp, traffic.bytesDown], [100, 1000]);
     const [application] = gateway?.applications ?? [];
     assert.deepEqual([application?.state, application?.served], ['degraded', 10]);
     assert.deepEqual(
