@@ -13,6 +13,7 @@ import { health } from './cli/health.ts';
 import { runLocalhostTask } from './cli/localhost-rules.ts';
 import { failureLine, makeLogger } from './cli/logger.ts';
 import { type CommandLine, parseCommand } from './cli/parse-command.ts';
+import { runRegister } from './cli/register-command.ts';
 import { runResolve } from './cli/resolve-command.ts';
 import { cleanupRules, setupRules } from './cli/rules.ts';
 import { runUntilStopped } from './cli/run.ts';
@@ -22,13 +23,17 @@ import { version } from './cli/version.ts';
 import type { Logger } from './core/log.ts';
 import type { PartStack } from './core/part.ts';
 
-type Running = Extract<Command, { kind: 'omni' | 'forward' | 'services' | 'docker-register' | 'gateway' }>;
+type Running = Extract<
+  Command,
+  { kind: 'omni' | 'forward' | 'services' | 'docker-register' | 'register' | 'gateway' }
+>;
 
 const modeNames = {
   omni: 'omni mode',
   forward: 'static forward',
   services: 'static services',
   'docker-register': 'docker-register',
+  register: 'registration',
   gateway: 'gateway',
 } as const;
 
@@ -42,6 +47,8 @@ function start(command: Running, board: StatusBoard, parts: PartStack): Promise<
       return startServices(command.settings, board, parts);
     case 'docker-register':
       return runDockerRegister(command.settings, board.logger, parts);
+    case 'register':
+      return runRegister(command.settings, board, parts);
     case 'gateway':
       return runGateway(command.settings, board, parts);
   }
@@ -110,6 +117,7 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
     case 'forward':
     case 'services':
     case 'docker-register':
+    case 'register':
     case 'gateway':
       return runAmbassador(command, notices);
   }

@@ -7,7 +7,7 @@ import type { DiscoverySettings } from '../discovery/start.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import type { GatewaySettings } from '../gateway/start.ts';
 import type { RuleSettings } from '../nat/settings.ts';
-import type { DockerRegisterSettings } from '../registration/start.ts';
+import type { DockerRegisterSettings, RegistrationSettings } from '../registration/start.ts';
 import type { LocalhostTask } from './localhost-rules.ts';
 
 export const logLevels = ['error', 'warn', 'info', 'debug'] as const;
@@ -43,6 +43,11 @@ export type Command =
   | { readonly kind: 'omni'; readonly run: RunSettings; readonly settings: OmniSettings }
   | { readonly kind: 'services'; readonly run: RunSettings; readonly settings: ServicesSettings }
   | { readonly kind: 'docker-register'; readonly run: RunSettings; readonly settings: DockerRegisterSettings }
+  | {
+      readonly kind: 'register';
+      readonly run: RunSettings;
+      readonly settings: RegistrationSettings & { readonly engine: EngineOptions };
+    }
   | {
       readonly kind: 'gateway';
       readonly run: RunSettings;

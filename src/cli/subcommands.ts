@@ -2,11 +2,12 @@ import { basename } from 'node:path';
 import { dockerRegister } from './read-docker-register.ts';
 import { dynamicEtcdAmb } from './read-dynamic-etcd-amb.ts';
 import { gateway } from './read-gateway.ts';
+import { register } from './read-register.ts';
 import { simpleAmb } from './read-simple-amb.ts';
 import type { Subcommand } from './subcommand.ts';
 
 export const subcommands: ReadonlyMap<string | undefined, Subcommand> = new Map(
-  [simpleAmb, dockerRegister, dynamicEtcdAmb, gateway].map((command) => [command.name, command]),
+  [simpleAmb, dockerRegister, dynamicEtcdAmb, register, gateway].map((command) => [command.name, command]),
 );
 
 /**

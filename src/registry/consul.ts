@@ -36,6 +36,28 @@ export interface KeyValue {
   readonly value: string;
 }
 
+/** A service as the agent keeps it. */
+export interface AgentService {
+  readonly id: string;
+  readonly name: string;
+  readonly tags: readonly string[];
+  readonly meta: Readonly<Record<string, string>>;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A check that the agent makes by itself; times in Go's spelling: `5s`. */
+export type AgentCheck = {
+  readonly interval: string;
+  readonly timeout: string;
+  readonly status: 'passing' | 'critical';
+  /** When a service whose check fails is given up, at least `1m`. */
+  readonly deregistercriticalserviceafter: string;
+} & ({ readonly tcp: string } | { readonly http: string; readonly header: object });
+
+/** How long a call to the agent about its own services may take, ms. */
+const agentTimeoutMs = 5000;
+
 /** Longer answers are refused: no set that a descriptor names is as large. */
 const maxAnswerBytes = 32 * 1024 * 1024;
 /**
@@ -48,6 +70,13 @@ const keepAliveMs = 15_000;
 interface ConsulCalls {
   readonly kv: { get(options: object): Promise<unknown> };
   readonly health: { service(options: object): Promise<unknown> };
+  readonly agent: {
+    readonly service: {
+      list(options: object): Promise<unknown>;
+      register(options: object): Promise<unknown>;
+      deregister(options: object): Promise<unknown>;
+    };
+  };
   readonly catalog: { readonly service: { list(options: object): Promise<unknown> } };
   /** papi: runs before each request is sent. */
   _ext(event: 'onRequest', run: (request: PapiRequest, next: () => void) => void): void;
@@ -151,6 +180,44 @@ export class ConsulClient {
     return { index: answer.index, value: new Map(services) };
   }
 
+  /**
+   * The services that this agent keeps, whoever has registered them.
+   *
+   * @throws AppError ERR_RESOLVE_FAILED
+   */
+  async agentServices(signal: AbortSignal): Promise<readonly AgentService[]> {
+    const call = "reading the agent's services";
+    const { body } = await this.#send(call, {}, agentTimeoutMs, signal, (options) =>
+      this.#consul.agent.service.list(options),
+    );
+    if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+      return this.#senseless(call, 'expected a JSON object');
+    }
+    return Object.values(body).map(agentService);
+  }
+
+  /**
+   * Registers a service with the agent, or replaces the one of its id.
+   *
+   * @throws AppError ERR_RESOLVE_FAILED
+   */
+  async register(service: AgentService, check: AgentCheck, signal: AbortSignal): Promise<void> {
+    await this.#send(
+      `registering "${service.id}"`,
+      { ...service, check },
+      agentTimeoutMs,
+      signal,
+      (options) => this.#consul.agent.service.register(options),
+    );
+  }
+
+  /** One that is not there is no failure. @throws AppError ERR_RESOLVE_FAILED */
+  async deregister(id: string, signal: AbortSignal): Promise<void> {
+    await this.#send(`removing "${id}"`, { id }, agentTimeoutMs, signal, (options) =>
+      this.#consul.agent.service.deregister(options),
+    );
+  }
+
   /** Closes the connection; a call that is under way fails. May be called twice. */
   close(): void {
     this.#agent.destroy();
@@ -179,16 +246,27 @@ export class ConsulClient {
     signal: AbortSignal,
     run: (options: object) => Promise<unknown>,
   ): Promise<{ index: number; isAbsent: boolean; body: unknown }> {
+    const blocking = index === 0 ? {} : { index: `${index}`, wait: `${waitMs}ms` };
+    const response = await this.#send(call, blocking, timeoutMs, signal, run);
+    const isAbsent = response.statusCode === 404;
+    return { index: this.#indexOf(call, response), isAbsent, body: response.body };
+  }
+
+  async #send(
+    call: string,
+    options: object,
+    timeoutMs: number,
+    signal: AbortSignal,
+    run: (options: object) => Promise<unknown>,
+  ): Promise<IncomingMessage & { body?: unknown }> {
     const context = Object.assign(new EventEmitter(), { includeResponse: true });
     const cancel = () => context.emit('cancel');
-    const blocking = index === 0 ? {} : { index: `${index}`, wait: `${waitMs}ms` };
     try {
       signal.throwIfAborted();
-      const called = run({ ...blocking, timeout: timeoutMs, ctx: context });
+      const called = run({ ...options, timeout: timeoutMs, ctx: context });
       signal.addEventListener('abort', cancel, { once: true });
       const [response] = (await called) as [IncomingMessage & { body?: unknown }];
-      const isAbsent = response.statusCode === 404;
-      return { index: this.#indexOf(call, response), isAbsent, body: response.body };
+      return response;
     } catch (thrown) {
       throw consulError(thrown, this.where, call, timeoutMs);
     } finally {
@@ -242,6 +320,22 @@ function decodeList(body: Buffer): unknown {
 
 function isPlainEntry(entry: unknown): boolean {
   return typeof entry === 'object' && entry !== null && !Object.hasOwn(entry, 'hasOwnProperty');
+}
+
+/** What is not as expected of a service is empty: it is somebody else's then. */
+function agentService(item: unknown): AgentService {
+  const fields: Readonly<Record<string, unknown>> =
+    typeof item === 'object' && item !== null ? { ...item } : {};
+  const text = (value: unknown) => (typeof value === 'string' ? value : '');
+  const { Tags: tags, Meta: meta, Port: port } = fields;
+  return {
+    id: text(fields.ID),
+    name: text(fields.Service),
+    tags: Array.isArray(tags) ? tags.map(text) : [],
+    meta: Object.fromEntries(Object.entries(meta ?? {}).map(([name, value]) => [name, text(value)])),
+    address: text(fields.Address),
+    port: typeof port === 'number' ? port : 0,
+  };
 }
 
 function keyValue(item: object): KeyValue | undefined {
