@@ -11,6 +11,7 @@ Usage:
   nuncio resolve BACKEND [--watch]  what a backend comes to from here: endpoints, health, weight, age
   nuncio simple-amb, docker-register, dynamic-etcd-amb
                                     the trio of the CoreOS tutorial; --help after each tells more
+  nuncio register                   write the applications and services of this host into etcd or Consul
   nuncio --setup-iptables           set the rules for an ambassador that may not do it itself
   nuncio --cleanup-iptables         remove them
 `;

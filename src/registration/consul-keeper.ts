@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { Backoff } from '../core/backoff.ts';
 import { AppError, messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { AgentCheck, AgentService, ConsulClient } from '../registry/consul.ts';
+import type { AgentCheck, AgentService, ConsulAgentServices } from '../registry/consul-agent.ts';
 import type { EntryKeeper, KeeperState } from './keeper.ts';
 
 /** A service to be registered, with the check that Consul makes of it. */
@@ -12,7 +12,7 @@ export interface ConsulEntry {
 }
 
 export interface ConsulKeeperOptions {
-  readonly client: Pick<ConsulClient, 'where' | 'agentServices' | 'register' | 'deregister' | 'close'>;
+  readonly client: Pick<ConsulAgentServices, 'where' | 'list' | 'register' | 'deregister' | 'close'>;
   /** This host's mark: what carries it is ours, and nobody else's. */
   readonly host: string;
   readonly logger: Logger;
@@ -110,7 +110,7 @@ export class ConsulKeeper implements EntryKeeper<ConsulEntry> {
     const { client, logger } = this.#options;
     const { signal } = this.#end;
     const wanted = this.#wanted;
-    const all = await client.agentServices(signal);
+    const all = await client.list(signal);
     this.#hasAnswered = true;
     const ours = new Map(
       all.filter((one) => one.meta[hostMark] === this.#options.host).map((one) => [one.id, one]),

@@ -1,6 +1,6 @@
 import { consulName, registrationKey } from '../backend/registration-keys.ts';
 import { formatHostPort } from '../core/address.ts';
-import type { AgentCheck } from '../registry/consul.ts';
+import type { AgentCheck } from '../registry/consul-agent.ts';
 import type { ConsulEntry } from './consul-keeper.ts';
 import type { Registration } from './container-entries.ts';
 

@@ -1,5 +1,6 @@
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
+import type { Container } from '../docker/container.ts';
 import type { ContainerChange, ContainerFeed } from '../docker/feed.ts';
 import { type ContainerEntries, containerEntries, type Registration } from './container-entries.ts';
 
@@ -18,6 +19,8 @@ export interface RegistrarOptions {
 export class Registrar implements Part {
   readonly #options: RegistrarOptions;
   readonly #entries = new Map<string, ContainerEntries>();
+  /** By container, for as long as it runs: what has been told. */
+  readonly #told = new Map<string, Set<string>>();
   #unsubscribe: () => void = () => {};
 
   constructor(options: RegistrarOptions) {
@@ -46,16 +49,24 @@ export class Registrar implements Part {
   #take(change: ContainerChange): void {
     if (change.kind === 'gone') {
       this.#entries.delete(change.id);
+      this.#told.delete(change.id);
       return;
     }
     const { container } = change;
-    const { hostIp, logger } = this.#options;
+    const { hostIp } = this.#options;
     const { registrations, problems } = containerEntries(container, hostIp);
-    const told = this.#entries.get(container.id)?.problems ?? [];
     const named = problems.map((problem) => `container ${container.name}: not registered: ${problem}`);
-    for (const line of named) if (!told.includes(line)) logger.warn(line, { container: container.name });
+    for (const line of named) this.#tellOnce(container, line);
     if (registrations.length === 0 && named.length === 0) this.#entries.delete(container.id);
     else this.#entries.set(container.id, { registrations, problems: named });
+  }
+
+  #tellOnce({ id, name }: Container, line: string): void {
+    const told = this.#told.get(id) ?? new Set();
+    this.#told.set(id, told);
+    if (told.has(line)) return;
+    told.add(line);
+    this.#options.logger.warn(line, { container: name });
   }
 
   #tell(): void {

@@ -12,7 +12,8 @@ import { connectEngine, type EngineOptions } from '../docker/engine.ts';
 import { parseDockerHost } from '../docker/engine-address.ts';
 import type { ContainerFeed } from '../docker/feed.ts';
 import { LiveFeed } from '../docker/live-feed.ts';
-import { ConsulClient, type ConsulSettings } from '../registry/consul.ts';
+import type { ConsulSettings } from '../registry/consul.ts';
+import { ConsulAgentServices } from '../registry/consul-agent.ts';
 import { EtcdConnections } from '../registry/etcd.ts';
 import type { EtcdServer, EtcdSettings } from '../registry/etcd-settings.ts';
 import { ConsulKeeper } from './consul-keeper.ts';
@@ -103,7 +104,7 @@ function makeKeeper({ registry, hostIp, etcd, consul }: RegistrationSettings, lo
     const keeper = new EtcdKeeper({ connections: etcdConnections(etcd, logger), servers, logger });
     return { keeper, hold: (all: readonly Endpoint[]) => keeper.hold(etcdEntries(all, prefix)) };
   }
-  const client = new ConsulClient(registry.server, consul);
+  const client = new ConsulAgentServices(registry.server, consul);
   const keeper = new ConsulKeeper({ client, host: hostIp, logger });
   return { keeper, hold: (all: readonly Endpoint[]) => keeper.hold(consulEntries(all, hostIp)) };
 }

@@ -55,6 +55,11 @@ export class Registries implements AsyncDisposable {
     return this.#engine.onHost([consulBinary(), ...args]);
   }
 
+  /** A question to Consul's HTTP API. @returns the answer's text */
+  consulApi(path: string): Promise<string> {
+    return this.#engine.onHost(['busybox', 'wget', '-Y', 'off', '-qO-', `http://127.0.0.1:8500${path}`]);
+  }
+
   /** Makes a name known to DNS, or gives it another address. */
   async name(name: string, ip: string): Promise<void> {
     const draft = join(this.#folder, `.${name}`);
@@ -65,6 +70,11 @@ export class Registries implements AsyncDisposable {
   /** Kills etcd where it stands; `startEtcd` brings it back with its data. */
   async killEtcd(): Promise<void> {
     await this.#daemons.get('etcd')?.stop('SIGKILL', 5000);
+  }
+
+  /** What etcd has kept, while it does not run. */
+  async wipeEtcd(): Promise<void> {
+    await rm(join(this.#folder, 'etcd'), { recursive: true, force: true });
   }
 
   async startEtcd(): Promise<void> {

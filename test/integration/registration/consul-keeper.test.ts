@@ -8,7 +8,7 @@ import {
   ConsulKeeper,
   type ConsulKeeperOptions,
 } from '../../../src/registration/consul-keeper.ts';
-import { ConsulClient } from '../../../src/registry/consul.ts';
+import { ConsulAgentServices } from '../../../src/registry/consul-agent.ts';
 import { until } from '../../e2e/until.ts';
 import { RecordingLogger } from '../../support/recording-logger.ts';
 import { resourcesNow } from '../../support/resources.ts';
@@ -19,7 +19,7 @@ after(() => consul[Symbol.asyncDispose]());
 
 async function keeping(rest: Partial<ConsulKeeperOptions> = {}, to: ConsulAgent = consul) {
   const logger = new RecordingLogger();
-  const client = new ConsulClient(to, {});
+  const client = new ConsulAgentServices(to, {});
   const keeper = new ConsulKeeper({ client, host: '10.0.0.5', logger, ...rest });
   await keeper.start();
   return {

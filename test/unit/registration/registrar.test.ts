@@ -44,7 +44,8 @@ describe('the containers of a host', () => {
 
   it('that make no sense are counted and told once', async () => {
     const { feed, logger, registrar, held } = await registering();
-    for (const _ of [1, 2]) feed.present(web('1', 'a.b,bad domain'));
+    const odd = web('1', 'a.b,bad domain');
+    for (const state of ['running', 'paused', 'running'] as const) feed.present({ ...odd, state });
     feed.present({ ...web('2'), published: [] });
     assert.deepEqual(held(), ['/apps/a.b/1']);
     assert.equal(registrar.problems.length, 2);
