@@ -57,7 +57,7 @@ export function planRoute(
   surroundings: Surroundings,
 ): RoutePlan {
   if (target.kind === 'refused') return proxy('refused');
-  if (surroundings.exceptPorts.has(port)) return proxy("the port is the ambassador's own");
+  if (surroundings.exceptPorts.has(port)) return proxy('the rules leave the port out');
   if (backend === undefined || !backend.isResolved) return proxy('its source has not answered yet');
   const need = needOfProxy(backend);
   if (need !== undefined) return proxy(need);

@@ -2,7 +2,7 @@ import { isLoopbackOrLinkLocal } from '../core/address.ts';
 import { localAddresses } from '../sys/local-addresses.ts';
 import { readListeners } from './listeners.ts';
 import { planRules } from './rules.ts';
-import { type RuleSettings, ruleSetOf } from './settings.ts';
+import { type RuleSettings, ruleSetOf, wouldTakeHost } from './settings.ts';
 
 /** Where callers reach the proxy by way of the rules. */
 export interface Reach {
@@ -20,6 +20,8 @@ export interface Reach {
 export async function readReach(settings: RuleSettings): Promise<Reach> {
   const rules = await ruleSetOf(settings);
   if (rules.kind === 'redirect') {
+    // On the host's network without --dnat no rule is set, and every address is the host's.
+    if (await wouldTakeHost(rules)) return { addresses: new Set(), exceptPorts: new Set() };
     const addresses = (await localAddresses()).filter((ip) => !isLoopbackOrLinkLocal(ip));
     return { addresses: new Set(addresses), exceptPorts: new Set(rules.exceptPorts) };
   }

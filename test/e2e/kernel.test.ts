@@ -167,6 +167,34 @@ test('the kernel path ends with the process, and the proxy of its successor serv
   await second.connection({ caller: 'caller-a' });
 });
 
+test('on the network of the host, the bridge’s address leads to the backend, but not where the host itself listens', async () => {
+  const { docker } = engine;
+  await redis(docker, 'redis-1');
+  await redis(docker, 'host-service', { network: 'host' });
+  const env = { BACKEND_6379: 'docker://redis-1', BACKEND_7000: 'docker://redis-1:6379' };
+  await caller(docker, 'caller-a', { env });
+  const host = await docker.inspect('caller-a', '{{.NetworkSettings.Gateway}}');
+  const args = ['--omnimode', '--dnat', '--kernel=require'];
+  const ambassador = await start({ network: 'host', name: 'ambassador', args });
+  await ambassador.line(/caller-a .*7000 -> .* by kernel/);
+  await ambassador.line(/caller-a .*6379 -> .* by proxy \(the rules leave the port out\)/);
+  assert.equal(await nameOfRedis(docker, 'caller-a', { host, port: 7000 }), 'redis-1');
+  assert.equal(await nameOfRedis(docker, 'caller-a', { host }), 'host-service');
+  assert.equal(await nameOfRedis(docker, 'caller-a', { host: '127.0.0.1', port: 7000 }), 'redis-1');
+  assert.equal(await proxied(ambassador), 0);
+  assert.equal(await ambassador.end('TERM'), 0);
+
+  // Without --dnat every address is the host's, and only localhost is the caller's to give.
+  const plain = await start({
+    network: 'host',
+    args: ['--omnimode', '--rules=off', '--kernel=require'],
+    ready: /^no rules are set/,
+  });
+  await plain.line(/caller-a .*7000 -> .* by kernel/);
+  assert.match(await nameOfRedis(docker, 'caller-a', { host, port: 7000 }), /refused/);
+  assert.equal(await nameOfRedis(docker, 'caller-a', { host: '127.0.0.1', port: 7000 }), 'redis-1');
+});
+
 test('what is missing is one line, and the proxy serves', async () => {
   const { docker } = engine;
   await redis(docker, 'redis-1');

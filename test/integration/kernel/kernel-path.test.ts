@@ -271,7 +271,7 @@ describe('the kernel path', () => {
     await call('caller-a', { [port]: 'set', 10001: 'set' });
     assert.deepEqual(await pathOf('caller-a', 10_001), {
       kind: 'proxy',
-      reason: "the port is the ambassador's own",
+      reason: 'the rules leave the port out',
       isPassing: false,
     });
     assert.deepEqual(counted(await a.dial(own4, port)), { one: 1 });

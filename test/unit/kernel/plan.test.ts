@@ -30,7 +30,7 @@ describe('planRoute', () => {
     [
       'a port of the ambassador',
       () => planRoute(10_001, target, backend([one]), surroundings),
-      "the port is the ambassador's own",
+      'the rules leave the port out',
     ],
     [
       'a backend that is not there',
