@@ -3,7 +3,7 @@ import type { GatewaySettings } from '../gateway/start.ts';
 import type { Command } from './command.ts';
 import { readDiscovery } from './discovery-settings.ts';
 import { readRegistry } from './read-registry.ts';
-import { readEngine, readMaxConnections, readRun } from './settings.ts';
+import { readDataPlane, readEngine, readMaxConnections, readRun } from './settings.ts';
 import type { Subcommand } from './subcommand.ts';
 import type { Values } from './values.ts';
 
@@ -58,6 +58,7 @@ export function readGatewaySettings(values: Values): GatewaySettings | undefined
     trustedProxies: new Set(trusted),
     hasAccessLog: run.logLevel === 'debug',
     drainMs: run.drainMs,
+    plane: readDataPlane(values),
     discovery: readDiscovery(values),
     ...(maxConnections === undefined ? {} : { maxConnections }),
   };

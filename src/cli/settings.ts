@@ -5,6 +5,7 @@ import type { EngineOptions } from '../docker/engine.ts';
 import { type KernelMode, kernelModes } from '../kernel/mode.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import type { TrackingSettings } from '../nat/tracking.ts';
+import type { DataPlaneChoice } from '../proxy/start.ts';
 import { type LogLevel, logLevels, type RunSettings } from './command.ts';
 import { readDiscovery } from './discovery-settings.ts';
 import { readAdmin } from './read-admin.ts';
@@ -56,8 +57,7 @@ export function readMaxConnections(values: Values): number | undefined {
   );
 }
 
-export function readSettings(values: Values, port: number): ProxySettings {
-  const maxConnections = readMaxConnections(values);
+export function readDataPlane(values: Values): DataPlaneChoice {
   const workers = values.read('workers', 'a number of threads, 1 to 64', (text) => {
     const count = /^\d{1,2}$/.test(text) ? Number(text) : 0;
     return count >= 1 && count <= 64 ? count : undefined;
@@ -66,14 +66,21 @@ export function readSettings(values: Values, port: number): ProxySettings {
     text === 'auto' || text === 'portable' ? text : undefined,
   );
   return {
+    ...(workers === undefined ? {} : { workers }),
+    ...(dataPlane === undefined ? {} : { dataPlane }),
+  };
+}
+
+export function readSettings(values: Values, port: number): ProxySettings {
+  const maxConnections = readMaxConnections(values);
+  return {
     port,
     connectTimeoutMs: values.duration('connect-timeout', 2000),
     allowLocalTargets: values.has('allow-local-targets'),
     engine: readEngine(values),
     discovery: readDiscovery(values),
     ...(maxConnections === undefined ? {} : { maxConnections }),
-    ...(workers === undefined ? {} : { workers }),
-    ...(dataPlane === undefined ? {} : { dataPlane }),
+    ...readDataPlane(values),
   };
 }
 

@@ -5,7 +5,7 @@ import type { DataPlane } from '../proxy/data-plane.ts';
 
 export interface ServicePortsOptions {
   /** A data plane on a port, not started yet. */
-  readonly listen: (port: number) => DataPlane;
+  readonly listen: (port: number) => Promise<DataPlane>;
   readonly logger: Logger;
   /** How long connections to a service that is not registered any more may go on, ms. */
   readonly drainMs: number;
@@ -19,14 +19,15 @@ const maxPorts = 1000;
 /** One port that is listened on, or to be. */
 export interface ServicePort {
   readonly port: number;
-  readonly plane: DataPlane;
+  /** Absent before it has been made. */
+  readonly plane: DataPlane | undefined;
   /** Why it cannot be listened on at present; tried again. */
   readonly problem: string | undefined;
 }
 
 interface Held {
   readonly port: number;
-  plane: DataPlane;
+  plane: DataPlane | undefined;
   problem: string | undefined;
   readonly end: AbortController;
   running: Promise<void>;
@@ -41,7 +42,7 @@ export class ServicePorts {
   readonly #held = new Map<number, Held>();
   #isFull = false;
   /** Those that drain. */
-  readonly #leaving = new Map<DataPlane, Promise<void>>();
+  readonly #leaving = new Map<Held, Promise<void>>();
 
   constructor(options: ServicePortsOptions) {
     this.#options = { sleep, ...options };
@@ -53,8 +54,8 @@ export class ServicePorts {
 
   /** Connections that are open, those that drain included. */
   get active(): number {
-    const planes = [...[...this.#held.values()].map(({ plane }) => plane), ...this.#leaving.keys()];
-    return planes.reduce((sum, plane) => sum + plane.counters.active, 0);
+    const all = [...this.#held.values(), ...this.#leaving.keys()];
+    return all.reduce((sum, { plane }) => sum + (plane?.counters.active ?? 0), 0);
   }
 
   /** Listens on these ports, and on no others. */
@@ -83,15 +84,14 @@ export class ServicePorts {
       held.end.abort();
       this.#leave(held, deadlineMs);
     }
-    for (const plane of [...this.#leaving.keys()]) void plane.stop(deadlineMs);
+    for (const { plane } of this.#leaving.keys()) void plane?.stop(deadlineMs);
     await Promise.all(this.#leaving.values());
   }
 
   #hold(port: number): void {
-    const plane = this.#options.listen(port);
     const held: Held = {
       port,
-      plane,
+      plane: undefined,
       problem: undefined,
       end: new AbortController(),
       running: Promise.resolve(),
@@ -105,6 +105,8 @@ export class ServicePorts {
     const backoff = new Backoff({ initialMs: 1000, maxMs: 30_000, factor: 2 });
     while (!held.end.signal.aborted) {
       try {
+        held.plane = await listen(held.port);
+        if (held.end.signal.aborted) return;
         await held.plane.start();
         held.problem = undefined;
         logger.info(`port ${held.port}: listening`);
@@ -117,19 +119,17 @@ export class ServicePorts {
           });
         }
         held.problem = problem;
-        await held.plane.stop(0);
+        await held.plane?.stop(0);
       }
       await sleep(backoff.next(), held.end.signal);
-      if (!held.end.signal.aborted) held.plane = listen(held.port);
     }
   }
 
   #leave(held: Held, deadlineMs: number): void {
-    const { plane } = held;
     const left = held.running
-      .then(() => held.plane.stop(deadlineMs))
+      .then(() => held.plane?.stop(deadlineMs))
       .catch((thrown: unknown) => this.#options.logger.error(`port ${held.port}: ${messageOf(thrown)}`))
-      .finally(() => this.#leaving.delete(plane));
-    this.#leaving.set(plane, left);
+      .finally(() => this.#leaving.delete(held));
+    this.#leaving.set(held, left);
   }
 }

@@ -9,8 +9,8 @@ import { EndpointHealth } from '../health/endpoint-health.ts';
 import { HttpProxy } from '../http/http-proxy.ts';
 import { httpLimits } from '../http/limits.ts';
 import { connectionLimit } from '../proxy/connection-limit.ts';
-import { ownDestination } from '../proxy/portable/destination.ts';
-import { TcpProxy } from '../proxy/portable/tcp-proxy.ts';
+import type { DataPlaneOptions } from '../proxy/data-plane.ts';
+import { type DataPlaneChoice, makeDataPlane } from '../proxy/start.ts';
 import { RouteTable } from '../route/table.ts';
 import { RouteWriter } from '../route/writer.ts';
 import { openFilesLimit } from '../sys/limits.ts';
@@ -35,6 +35,8 @@ export interface GatewaySettings {
   readonly hasAccessLog: boolean;
   /** How long connections to a service that has gone may go on, ms. */
   readonly drainMs: number;
+  /** What carries the services' connections. */
+  readonly plane?: DataPlaneChoice;
   readonly discovery: DiscoverySettings;
 }
 
@@ -70,7 +72,7 @@ export async function startGateway(settings: GatewaySettings, options: GatewayPa
   const openFiles = openFilesLimit(await readFile('/proc/self/limits', 'utf8').catch(() => '')) ?? 1024;
   const { maxConnections, problem } = connectionLimit(openFiles, settings.maxConnections);
   if (problem !== undefined) logger.warn(problem, { code: 'ERR_LIMIT' });
-  // One bound for all that is listened on: whoever comes above it is reset, wherever the others are.
+  // libuv sheds connections without a word where files run out, so HTTP has what the services leave of the whole.
   const http: HttpProxy = new HttpProxy({
     host: '::',
     port: settings.httpPort,
@@ -83,23 +85,16 @@ export async function startGateway(settings: GatewaySettings, options: GatewayPa
     logger,
     hasAccessLog: settings.hasAccessLog,
   });
-  const ports: ServicePorts = new ServicePorts({
+  const ports = new ServicePorts({
     listen: (port) => {
-      const proxy: TcpProxy = new TcpProxy({
-        host: '::',
-        port,
-        routes: serviceTable,
+      const plane: DataPlaneOptions = {
+        ...{ host: '::', port, routes: serviceTable, health, openFiles, logger },
         awaitCaller: async () => false,
-        readDestination: ownDestination,
-        health,
-        openFiles,
-        get maxConnections() {
-          return maxConnections - http.active - ports.active + proxy.counters.active;
-        },
-        logger,
+        destination: 'own',
+        maxConnections: Math.max(1, Math.floor(maxConnections / 2)),
         limits: { connectTimeoutMs },
-      });
-      return proxy;
+      };
+      return makeDataPlane(plane, settings.plane);
     },
     logger,
     drainMs: settings.drainMs,

@@ -82,14 +82,14 @@ function serviceStatuses(sources: StatusSources, keys: Set<string>): ServiceStat
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([name, source]) => {
         const backend = backends.get(JSON.stringify(source));
-        const rows = held?.plane.traffic().filter((row) => row.backend === backend?.key) ?? [];
+        const rows = held?.plane?.traffic().filter((row) => row.backend === backend?.key) ?? [];
         const owner = `${name}/${port}`;
         const endpoints = (backend?.endpoints ?? []).map((endpoint) => {
           const row = rows.find((one) => one.endpoint === endpointKey(endpoint));
           const traffic = row === undefined ? noTraffic : { ...row, served: row.connections };
           return endpointStatus(endpoint, { sources, keys, owner, host: undefined, traffic });
         });
-        const counters = held?.plane.counters ?? { active: 0, served: 0, refused: 0 };
+        const counters = held?.plane?.counters ?? { active: 0, served: 0, refused: 0 };
         return { name, port, ...stateOf(held, name === first), ...counters, endpoints };
       });
   });

@@ -10,7 +10,7 @@ function setUp(isTaken: () => boolean) {
   const events: string[] = [];
   const logger = new RecordingLogger();
   const ports = new ServicePorts({
-    listen: (port): DataPlane => ({
+    listen: async (port): Promise<DataPlane> => ({
       address: undefined,
       counters: { active: 1, served: 0, refused: 0 },
       traffic: () => [],
@@ -32,8 +32,9 @@ function setUp(isTaken: () => boolean) {
 
 suite('the ports of services', () => {
   test('are opened once, closed with the drain, and counted', async () => {
-    const { ports, events } = setUp(() => false);
+    const { ports, events, logger } = setUp(() => false);
     ports.set(new Set([1, 2]));
+    for (const port of [1, 2]) await logger.line(({ message }) => message === `port ${port}: listening`);
     ports.set(new Set([2]));
     await ports.stop(3);
     assert.equal(ports.active, 0);
