@@ -43,6 +43,8 @@ export interface ClientHost {
  */
 type Phase = 'idle' | 'head' | 'body' | 'answer' | 'down' | 'closing' | 'relay';
 
+const CR = 13;
+const LF = 10;
 const noBytes = Buffer.alloc(0);
 const endedEarly = 'the client ended in the middle of its request';
 /** RFC 9112 2.2: empty lines before a request line are ignored; so many. */
@@ -245,15 +247,15 @@ export class ClientConnection implements ResponseTarget {
     const { maxHead } = this.#host.limits;
     if (this.#scanned === 0) this.#skipEmptyLines();
     const bytes = this.#pending;
-    if (bytes.length === 0) return false;
+    // A CR alone may become an empty line.
+    if (bytes.length === 0 || (bytes.length === 1 && bytes[0] === CR)) return false;
     const end = bytes.indexOf('\r\n\r\n', Math.max(0, this.#scanned - 3), 'latin1');
     const isLong = end === -1 ? bytes.length > maxHead : end > maxHead;
-    // Only what is new is looked at, so that a head in many pieces costs no more than one in one piece.
-    const fresh = bytes.toString(
-      'latin1',
-      Math.max(0, this.#scanned - 1),
-      end === -1 ? Math.min(bytes.length, maxHead) : end,
-    );
+    // Only what is new is looked at, so that a head in many pieces costs no more than one in one piece; with the last
+    // byte from before, and the CR before that where it is an LF.
+    const before = Math.max(0, this.#scanned - 1);
+    const from = bytes[before] === LF && before > 0 ? before - 1 : before;
+    const fresh = bytes.toString('latin1', from, end === -1 ? Math.min(bytes.length, maxHead) : end);
     const byte = forbiddenByte(fresh);
     if (byte !== undefined) return this.#refuse(fault(400, byte));
     if (isLong) return this.#refuse(fault(431, `a head of more than ${maxHead} bytes`));
@@ -273,7 +275,7 @@ export class ClientConnection implements ResponseTarget {
 
   #skipEmptyLines(): void {
     for (let lines = 0; lines < maxEmptyLines; lines++) {
-      if (this.#pending[0] !== 13 || this.#pending[1] !== 10) return;
+      if (this.#pending[0] !== CR || this.#pending[1] !== LF) return;
       this.#pending = this.#pending.subarray(2);
     }
   }
