@@ -49,6 +49,10 @@ export class RecentProblems implements Logger {
     this.#to.error(message, fields);
   }
 
+  isLevelEnabled(level: string): boolean {
+    return this.#to.isLevelEnabled?.(level) ?? true;
+  }
+
   /** How many lines there have been of each level, also those that are not kept any more. */
   get counts(): Readonly<Record<Problem['level'], number>> {
     return { ...this.#counts };

@@ -11,6 +11,8 @@ export class LogOutput extends Writable {
   readonly #to: Pick<Writable, 'write' | 'writableLength'>;
   readonly #onLost: (lines: number) => void;
   #lost = 0;
+  #gathered: string[] = [];
+  #gatheredLength = 0;
 
   /** @param onLost told how many lines have been dropped, once there is room again */
   constructor(to: Pick<Writable, 'write' | 'writableLength'>, onLost: (lines: number) => void) {
@@ -20,14 +22,23 @@ export class LogOutput extends Writable {
   }
 
   override _write(line: string, _encoding: BufferEncoding, done: () => void): void {
-    if (this.#to.writableLength > maxWaitingBytes) {
+    if (this.#to.writableLength + this.#gatheredLength > maxWaitingBytes) {
       this.#lost++;
     } else {
-      this.#to.write(line);
+      this.#gathered.push(line);
+      this.#gatheredLength += line.length;
+      // What is logged in one go is one write: a system call a line would cost more than the line.
+      if (this.#gathered.length === 1) queueMicrotask(() => this.#flush());
       const lost = this.#lost;
       this.#lost = 0;
       if (lost > 0) this.#onLost(lost);
     }
     done();
+  }
+
+  #flush(): void {
+    this.#to.write(this.#gathered.join(''));
+    this.#gathered = [];
+    this.#gatheredLength = 0;
   }
 }

@@ -12,6 +12,10 @@ export function loadLate<T>(name: string): T {
   return load(name) as T;
 }
 
+/** `import … from 'node:http'` asks for each of its names, WebSocket among them, and that one is 8 MB. */
+export const http = () => loadLate<typeof import('node:http')>('node:http');
+export const https = () => loadLate<typeof import('node:https')>('node:https');
+
 /**
  * Takes the place of one file of a package, before the package is loaded: what it would have loaded in turn is not.
  *

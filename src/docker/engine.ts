@@ -8,13 +8,12 @@
  *     await feed.start();
  */
 import { readFileSync } from 'node:fs';
-import { Agent as HttpAgent } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
 import { Socket } from 'node:net';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { formatHostPort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
+import { http, https } from '../core/load-late.ts';
 import { type EngineAddress, parseDockerHost } from './engine-address.ts';
 import { engineError, isGoneOrGoing, isNotFound } from './engine-error.ts';
 import { loadDockerode } from './load-dockerode.ts';
@@ -112,14 +111,14 @@ function dockerodeOptions(address: EngineAddress, certPath: string): object {
   // One connection a call: a kept one may be the dead end of an engine that has been restarted meanwhile.
   // `host: undefined` is said because docker-modem otherwise takes the host from the process's DOCKER_HOST.
   if (address.kind === 'unix') {
-    return { host: undefined, protocol: 'http', socketPath: address.path, agent: new HttpAgent() };
+    return { host: undefined, protocol: 'http', socketPath: address.path, agent: new (http().Agent)() };
   }
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   if (!address.tls) {
-    return { host: `http://${host}`, port: address.port, protocol: 'http', agent: new HttpAgent() };
+    return { host: `http://${host}`, port: address.port, protocol: 'http', agent: new (http().Agent)() };
   }
   const certificates = certPath === '' ? {} : readCertificates(certPath);
-  const agent = new HttpsAgent();
+  const agent = new (https().Agent)();
   return { host: `https://${host}`, port: address.port, protocol: 'https', agent, ...certificates };
 }
 

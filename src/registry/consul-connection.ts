@@ -1,10 +1,9 @@
 import { EventEmitter } from 'node:events';
-import { type ClientRequest, Agent as HttpAgent, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent } from 'node:https';
+import type { ClientRequest, Agent as HttpAgent, IncomingMessage } from 'node:http';
 import type Consul from 'consul';
 import { formatHostPort } from '../core/address.ts';
 import { AppError } from '../core/errors.ts';
-import { loadLate } from '../core/load-late.ts';
+import { http, https, loadLate } from '../core/load-late.ts';
 import { consulError } from './consul-error.ts';
 
 export interface ConsulServer {
@@ -132,10 +131,10 @@ export class ConsulConnection {
 function makeAgent(host: string, tls: ConsulTls | undefined): HttpAgent {
   // `host` is said here because a URL has an IPv6 address in brackets, which the package would look up as a name.
   const kept = { keepAlive: true, keepAliveMsecs: keepAliveMs, maxSockets: 1, host };
-  if (tls === undefined) return new HttpAgent(kept);
+  if (tls === undefined) return new (http().Agent)(kept);
   const { ca, cert, key, serverName, verify } = tls;
   const name = serverName === undefined ? {} : { servername: serverName };
-  return new HttpsAgent({ ...kept, ca, cert, key, ...name, rejectUnauthorized: verify });
+  return new (https().Agent)({ ...kept, ca, cert, key, ...name, rejectUnauthorized: verify });
 }
 
 function baseUrl(where: string, isSecure: boolean, auth: string | undefined): string {

@@ -201,6 +201,8 @@ export class Connection implements Watcher, Timed, OpenConnection {
     const fd = kernel.open(sockaddrs.familyOf(sockaddr));
     if (fd < 0) return -fd;
     kernel.setNoDelay(fd);
+    // Where the caller has spoken already, its first bytes can carry the acknowledgement of the handshake.
+    if (kernel.waiting(this.#caller.fd) > 0) kernel.delayAcknowledgement(fd);
     let result = kernel.connect(fd, sockaddr);
     // Watched only now: a socket that has not begun to connect reports a hang-up.
     if (result >= 0 || result === -errnos.EINPROGRESS) result = watches.add(fd, this);
@@ -296,19 +298,19 @@ export class Connection implements Watcher, Timed, OpenConnection {
     const { reports, clock } = this.#context;
     if (!reports.logsConnections) return;
     const { destination, connId } = this.accepted;
-    reports.line('info', 'connection', {
-      caller: this.#callerName,
-      destination: formatHostPort(destination.ip, destination.port),
-      backend: dialling.backend.text,
-      endpoint: endpointKey(dialling.endpoint),
+    reports.connection([
+      this.#callerName,
+      formatHostPort(destination.ip, destination.port),
+      dialling.backend.text,
+      endpointKey(dialling.endpoint),
       connId,
-      bytesUp: relay.up.moved,
-      bytesDown: relay.down.moved,
-      connectMs: rounded(this.#connectMs),
-      totalMs: rounded(clock.now - this.#begun),
+      relay.up.moved,
+      relay.down.moved,
+      rounded(this.#connectMs),
+      rounded(clock.now - this.#begun),
       end,
-      ...(errno === 0 ? {} : { code: errnoName(errno) }),
-    });
+      errno === 0 ? '' : errnoName(errno),
+    ]);
   }
 
   /** @param end how the relay ended; undefined where there was none */

@@ -116,7 +116,8 @@ export class Front implements FrontContext {
   report(withTraffic: boolean): void {
     const report = this.reports.take();
     const rows = withTraffic ? this.#changedTraffic() : undefined;
-    if (rows === undefined && report.lines.length + report.dials.length + report.lostLines === 0) return;
+    const news = report.lines.length + report.connections.length + report.dials.length + report.lostLines;
+    if (rows === undefined && news === 0) return;
     this.#thread.post(rows === undefined ? report : ({ ...report, traffic: rows } satisfies FrontReport));
   }
 

@@ -2,7 +2,14 @@ import type { SocketAddress } from '../../core/address.ts';
 import { endpointKey } from '../../core/endpoint.ts';
 import type { LogFields } from '../../core/log.ts';
 import type { Counters } from './counters.ts';
-import type { DialNews, FrontReport, LineLevel, WorkerLine } from './messages.ts';
+import {
+  type ConnectionRecord,
+  type DialNews,
+  type FrontReport,
+  type LineLevel,
+  recordLength,
+  type WorkerLine,
+} from './messages.ts';
 
 /** How long news may wait for more, ms: a message costs as much as many lines. */
 const gatherMs = 20;
@@ -22,6 +29,7 @@ export class Reports {
   readonly #clock: { readonly now: number };
   readonly #succeeded = new Map<string, number>();
   #lines: WorkerLine[] = [];
+  #connections: (string | number)[] = [];
   #dials: DialNews[] = [];
   #lostLines = 0;
   #linesSent = 0;
@@ -43,12 +51,16 @@ export class Reports {
 
   line(level: LineLevel, message: string, fields: LogFields): void {
     if (level === 'info' && !this.logsConnections) return;
-    if (this.#linesSent + this.#lines.length - this.#counters.linesTaken >= mostUntakenLines) {
-      this.#lostLines++;
-      return;
-    }
+    if (this.#isFull()) return;
     this.#lines.push({ level, message, fields });
     this.#isNews(this.#lines.length >= mostGathered);
+  }
+
+  /** The line of a connection that has ended; only where `logsConnections`. */
+  connection(record: ConnectionRecord): void {
+    if (this.#isFull()) return;
+    this.#connections.push(...record);
+    this.#isNews(this.#connections.length >= mostGathered * recordLength);
   }
 
   dialFailed({ ip, port }: SocketAddress, code: string): void {
@@ -74,15 +86,29 @@ export class Reports {
       kind: 'report',
       front: this.#front,
       lines: this.#lines,
+      connections: this.#connections,
       lostLines: this.#lostLines,
       dials: this.#dials,
     };
-    this.#linesSent += this.#lines.length;
+    this.#linesSent += this.#gathered;
     this.#lines = [];
+    this.#connections = [];
     this.#dials = [];
     this.#lostLines = 0;
     this.#due = Number.POSITIVE_INFINITY;
     return report;
+  }
+
+  get #gathered(): number {
+    return this.#lines.length + this.#connections.length / recordLength;
+  }
+
+  /** Whether one more line is too many; it is then counted as lost. */
+  #isFull(): boolean {
+    const untaken = this.#linesSent + this.#gathered - this.#counters.linesTaken;
+    if (untaken < mostUntakenLines) return false;
+    this.#lostLines++;
+    return true;
   }
 
   #isNews(isUrgent: boolean): void {

@@ -6,8 +6,6 @@ import { addressFamily, writeSockaddr } from '../../sys/write-sockaddr.ts';
 /** Addresses whose text is remembered. */
 const mostNames = 4096;
 
-const mapped = Buffer.from('00000000000000000000ffff', 'hex');
-
 /** Addresses as the kernel has them, to and from text, with a memory: the same few come again and again. */
 export class Sockaddrs {
   readonly #bytes = new WeakMap<Endpoint, Buffer>();
@@ -34,7 +32,9 @@ export class Sockaddrs {
    */
   read(bytes: Buffer, length: number): SocketAddress {
     if (length <= 16) return { ip: this.#ipv4(bytes.readUInt32BE(4)), port: bytes.readUInt16BE(2) };
-    if (bytes.compare(mapped, 0, 12, 8, 20) === 0) {
+    const isMapped =
+      bytes.readUInt32BE(16) === 0xffff && bytes.readUInt32BE(12) === 0 && bytes.readUInt32BE(8) === 0;
+    if (isMapped) {
       return { ip: this.#ipv4(bytes.readUInt32BE(20)), port: bytes.readUInt16BE(2) };
     }
     return readSockaddr(bytes, 6);
