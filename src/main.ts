@@ -22,6 +22,7 @@ import { usage } from './cli/usage.ts';
 import { version } from './cli/version.ts';
 import type { Logger } from './core/log.ts';
 import type { PartStack } from './core/part.ts';
+import { tidyHeap } from './sys/tidy-heap.ts';
 
 type Running = Extract<
   Command,
@@ -71,6 +72,7 @@ async function runAmbassador(command: Running, notices: readonly string[]): Prom
     await beginAdmin(admin, board, parts);
     await start(command, board, parts);
     parts.defer(() => board.become('draining'));
+    tidyHeap();
     board.become('ready');
   };
   await runUntilStopped(startAll, {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 
 const load = createRequire(import.meta.url);
 
@@ -19,10 +20,10 @@ export const https = () => loadLate<typeof import('node:https')>('node:https');
 /**
  * Takes the place of one file of a package, before the package is loaded: what it would have loaded in turn is not.
  *
- * @param file as `require` would resolve it
+ * @param file as `require` would resolve it, in the package `user` where that is given
  */
-export function replaceFile(file: string, exported: unknown): void {
-  const id = load.resolve(file);
+export function replaceFile(file: string, exported: unknown, user?: string): void {
+  const id = load.resolve(file, user === undefined ? undefined : { paths: [dirname(load.resolve(user))] });
   load.cache[id] ??= Object.assign(Object.create(null), {
     id,
     filename: id,

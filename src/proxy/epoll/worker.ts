@@ -3,6 +3,7 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import { loadEpoll, loadWakeUp } from '../../sys/epoll.ts';
 import { loadPipes } from '../../sys/pipes.ts';
 import { loadSockets } from '../../sys/sockets.ts';
+import { tidyHeap } from '../../sys/tidy-heap.ts';
 import { makeKernel } from './kernel.ts';
 import { Ledger } from './ledger.ts';
 import { Loop } from './loop.ts';
@@ -28,6 +29,8 @@ const loop = new Loop({
   post: (message: FromWorker) => port.postMessage(message),
   now: () => performance.now(),
 });
+// The loop never returns to the thread's own, so V8 would not find the time for it.
+tidyHeap();
 port.postMessage({ kind: 'ready' } satisfies FromWorker);
 loop.run();
 kernel.close(epoll.fd);
