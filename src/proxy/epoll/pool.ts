@@ -8,8 +8,9 @@ import { makeLedgerMemory } from './ledger.ts';
 import type { FromWorker, ToWorker } from './messages.ts';
 import { WorkerHandle } from './worker-handle.ts';
 
-/** Pipes of the whole process; `connection-limit.ts` leaves room for their descriptors. */
+/** Pipes of the whole process: a small part of its open files, of which `connection-limit.ts` leaves some free. */
 const maxPipes = 64;
+const filesPerPipe = 32;
 /** How long a worker may take to end when it is told to, ms. */
 const endMs = 2000;
 /** A worker that has lived for so long was not broken from the start, ms. */
@@ -112,7 +113,10 @@ export class WorkerPool {
     const handle = new WorkerHandle({
       thread,
       ledger: this.#ledger,
-      maxPipes: Math.ceil(maxPipes / this.#options.workers),
+      maxPipes: Math.max(
+        1,
+        Math.floor(Math.min(maxPipes, this.#options.openFiles / filesPerPipe) / this.#options.workers),
+      ),
       sockets: this.sockets,
       wakeUp,
       onMessage: (message) => this.#heard(thread, message),
