@@ -117,6 +117,7 @@ export class ConsulKeeper implements EntryKeeper<ConsulEntry> {
     );
     const written = new Set(ours.keys());
     this.#written = written;
+    for (const id of this.#refused.keys()) if (!wanted.has(id) && !ours.has(id)) this.#refused.delete(id);
     for (const [id, entry] of wanted) {
       const service: AgentService = { id, ...entry.service, meta: { [hostMark]: this.#options.host } };
       if (isDeepStrictEqual(ours.get(id), service)) continue;

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { readConsulService, readRegistrationKey } from '../../../src/backend/registration-keys.ts';
+import { readValue } from '../../../src/discovery/value-formats.ts';
 import type { Container, PublishedPort } from '../../../src/docker/container.ts';
 import { containerEntries } from '../../../src/registration/container-entries.ts';
 import { consulEntries, etcdEntries } from '../../../src/registration/encode.ts';
@@ -121,6 +123,24 @@ describe('in a registry', () => {
   it('etcd has it below a prefix, where there is one', () => {
     const { registrations } = containerEntries(running({ DOMAIN_NAME: 'a.b' }, [tcp(80, 1)]), '10.0.0.5');
     assert.deepEqual([...etcdEntries(registrations, '/eu').keys()], ['/eu/apps/a.b/0123456789ab']);
+  });
+
+  it('the gateway reads it as what it was', () => {
+    const env = { DOMAIN_NAME: 'Blog.example.com,*.example.com', SERVICE_PORT: '80,3306' };
+    const { registrations } = containerEntries(running(env, [tcp(80, 7)]), 'fd00::5');
+    const registered = registrations.map((one) => one.registered);
+    const fromEtcd = [...etcdEntries(registrations, '')].map(([key, value]) => {
+      const [, root = '', rest = ''] = /^(\/[^/]+)\/(.*)$/.exec(key) ?? [];
+      const reading = readRegistrationKey(root, rest);
+      assert.ok(reading.kind === 'endpoint');
+      assert.deepEqual(readValue(value, 'x'), readValue('[fd00::5]:7', 'x'));
+      return reading.registered;
+    });
+    assert.deepEqual(fromEtcd, registered);
+    const fromConsul = [...consulEntries(registrations, 'h').values()].map(
+      ({ service }) => readConsulService(service.name, service.tags)[0],
+    );
+    assert.deepEqual(fromConsul, registered);
   });
 
   it('Consul has it as a service with a check, under an id of this host', () => {
