@@ -38,7 +38,7 @@ const modeNames = {
   gateway: 'gateway',
 } as const;
 
-function start(command: Running, board: StatusBoard, parts: PartStack): Promise<void> {
+async function start(command: Running, board: StatusBoard, parts: PartStack): Promise<void> {
   switch (command.kind) {
     case 'omni':
       return startOmni(command.settings, board, parts);
@@ -47,7 +47,8 @@ function start(command: Running, board: StatusBoard, parts: PartStack): Promise<
     case 'services':
       return startServices(command.settings, board, parts);
     case 'docker-register':
-      return runDockerRegister(command.settings, board.logger, parts);
+      await runDockerRegister(command.settings, board.logger, parts);
+      return board.showServing(() => true);
     case 'register':
       return runRegister(command.settings, board, parts);
     case 'gateway':

@@ -25,11 +25,15 @@ export class Nuncio implements AsyncDisposable {
   private constructor(port: number, args: readonly string[]) {
     this.port = port;
     const main = new URL('../../dist/main.js', import.meta.url).pathname;
-    const argv = [main, ...args, '--port', String(port), '--drain', '0s'];
+    const drain = args.includes('--drain') ? [] : ['--drain', '0s'];
+    const argv = [main, ...args, '--port', String(port), ...drain];
     this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
     assert.ok(this.#child.stdout);
     createInterface(this.#child.stdout).on('line', (line) => {
       this.#lines.push(line);
+      for (const wake of this.#waiting) wake();
+    });
+    this.#child.on('exit', () => {
       for (const wake of this.#waiting) wake();
     });
   }
@@ -43,6 +47,7 @@ export class Nuncio implements AsyncDisposable {
   /** Waits for a log line; `from`: not before this many. */
   async line(match: RegExp, from = 0): Promise<void> {
     while (!this.#lines.slice(from).some((line) => match.test(line))) {
+      if (this.#child.exitCode !== null) assert.fail(`it has ended before ${match}`);
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#waiting.add(resolve);
       await promise;
@@ -75,9 +80,14 @@ export class Nuncio implements AsyncDisposable {
     assert.fail(`no connection reached ${greeting} within 15 s`);
   }
 
+  /** Asks it to stop, and does not wait. */
+  end(): void {
+    this.#child.kill('SIGTERM');
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null) return;
-    this.#child.kill('SIGTERM');
+    this.end();
     await once(this.#child, 'exit');
   }
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { Browser } from 'playwright-core';
 import { AdminServer } from '../../../src/admin/admin-server.ts';
+import type { Status } from '../../../src/admin/status.ts';
 import { endpoint } from '../../../src/core/endpoint.ts';
 import { BoardBed, redis1, redis2, to } from '../../support/board-bed.ts';
 import { gatewayStatus } from '../../support/gateway-status.ts';
@@ -228,6 +229,35 @@ describe('the page of the program', () => {
     } finally {
       echo.close();
       await rm(directory, { recursive: true });
+    }
+  });
+
+  it('shows a drain: alive, not ready, and what is still open', async () => {
+    const echo = createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1');
+    await once(echo, 'listening');
+    const { port } = echo.address() as AddressInfo;
+    const admin = await freePort();
+    try {
+      await using nuncio = await Nuncio.start(
+        ...[`127.0.0.1:${port}`, '--admin-port', String(admin), '--drain', '60s'],
+      );
+      const url = `http://127.0.0.1:${admin}/`;
+      const caller = connect(nuncio.port, '127.0.0.1');
+      caller.write('hello');
+      await once(caller, 'data');
+      await using visit = await Visit.begin(browser);
+      await visit.page.goto(url);
+      await visit.page.getByText('ready', { exact: true }).waitFor();
+      nuncio.end();
+      await visit.page.getByText('draining', { exact: true }).waitFor();
+      assert.equal((await fetch(`${url}healthz`)).status, 200);
+      assert.equal((await fetch(`${url}readyz`)).status, 503);
+      const { traffic } = (await (await fetch(`${url}status`)).json()) as Status;
+      assert.equal(traffic.active, 1);
+      caller.end();
+      await once(caller, 'close');
+    } finally {
+      echo.close();
     }
   });
 });
