@@ -2,7 +2,7 @@ import { gatewayMetrics } from './gateway-metrics.ts';
 import { label, MetricSet } from './metric-set.ts';
 import type { ProcessFacts } from './process-facts.ts';
 import type { RecentProblems } from './recent-problems.ts';
-import type { BackendState, EndpointState, Status } from './status.ts';
+import type { BackendState, EndpointState, RegistrationStatus, Status } from './status.ts';
 
 export interface MetricsSource {
   readonly status: Status;
@@ -25,6 +25,7 @@ export function metricsText(source: MetricsSource): Promise<string> {
   trafficMetrics(set, status);
   routeMetrics(set, status);
   endpointMetrics(set, status);
+  if (status.registration !== undefined) registrationMetrics(set, status.registration);
   if (status.gateway !== undefined) gatewayMetrics(set, status.gateway, maxSeries);
   return set.text();
 }
@@ -118,4 +119,10 @@ function endpointMetrics(set: MetricSet, { backends, traffic }: Status): void {
   set
     .gauge('nuncio_endpoints_without_series', `Endpoints beyond the first ${maxSeries}`)
     .set(Math.max(0, all.length - maxSeries));
+}
+
+function registrationMetrics(set: MetricSet, { isConnected, wanted, written }: RegistrationStatus): void {
+  set.gauge('nuncio_registration_connected', '1 while the registry answers').set(isConnected ? 1 : 0);
+  set.gauge('nuncio_registration_wanted', 'Entries that there should be in the registry').set(wanted);
+  set.gauge('nuncio_registration_written', 'Entries that are known to be there').set(written);
 }

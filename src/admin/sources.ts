@@ -3,6 +3,7 @@ import type { SocketAddress } from '../core/address.ts';
 import type { GatewayStatus } from '../core/gateway-status.ts';
 import type { EndpointHealth } from '../health/endpoint-health.ts';
 import type { RouteTable } from '../route/table.ts';
+import type { RegistrationStatus } from './status.ts';
 
 /** What a data plane has carried to one endpoint for one backend, since it began to count it. */
 export interface EndpointTraffic {
@@ -55,3 +56,4 @@ export interface KernelSource {
 export type Routes = Pick<RouteTable, 'callers' | 'backends' | 'subscribe'>;
 export type Health = Pick<EndpointHealth, 'isDown' | 'failureOf' | 'subscribe'>;
 export type GatewaySource = () => GatewayStatus;
+export type RegistrationSource = () => RegistrationStatus;

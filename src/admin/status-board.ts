@@ -25,6 +25,7 @@ import type {
   GatewaySource,
   Health,
   KernelSource,
+  RegistrationSource,
   Routes,
   TrafficSource,
 } from './sources.ts';
@@ -45,6 +46,9 @@ export interface StatusBoardOptions {
 /** Time between two samples, and how many of them are shown: two minutes. */
 const sampleMs = 2000;
 const historyLength = 60;
+
+/** Problems of a registration that are shown. */
+const maxNotRegistered = 50;
 
 /** How long those who ask share one status. */
 const shareMs = 1000;
@@ -67,6 +71,7 @@ export class StatusBoard implements Part {
   #health: Health | undefined;
   #gateway: GatewaySource | undefined;
   #kernel: KernelSource | undefined;
+  #registration: RegistrationSource | undefined;
   #isServing: () => boolean = () => false;
   #states: EndpointStates | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -113,6 +118,11 @@ export class StatusBoard implements Part {
   /** Applications and services. */
   showGateway(gateway: GatewaySource): void {
     this.#gateway = gateway;
+  }
+
+  /** What this host's containers have in the registry. */
+  showRegistration(registration: RegistrationSource): void {
+    this.#registration = registration;
   }
 
   /** @param isServing whether connections are accepted and routed, at any moment from now on */
@@ -166,6 +176,7 @@ export class StatusBoard implements Part {
     this.#readTraffic(gateway);
     const { version, mode, host } = this.#options;
     const routes = this.#routes ?? noRoutes;
+    const registration = this.#registration?.();
     const ratesOf = (backend: string, endpoint?: string) => this.#meter.of(meterName(backend, endpoint));
     const backends = backendStatuses(routes, {
       ledger: this.#ledger,
@@ -180,6 +191,9 @@ export class StatusBoard implements Part {
       callers: callerStatuses(routes, backends, this.#kernel),
       backends: [...backends.values()],
       ...(gateway === undefined ? {} : { gateway: gatewayView(gateway, ratesOf) }),
+      ...(registration === undefined
+        ? {}
+        : { registration: { ...registration, problems: registration.problems.slice(0, maxNotRegistered) } }),
       problems: this.logger.list(),
     };
   }

@@ -11,6 +11,8 @@ export interface Status {
   readonly backends: readonly BackendStatus[];
   /** Absent where no gateway runs. */
   readonly gateway?: GatewayView;
+  /** Absent where nothing is registered from here. */
+  readonly registration?: RegistrationStatus;
   /** Warnings and errors of the log, the latest first; a bounded number. */
   readonly problems: readonly Problem[];
 }
@@ -121,6 +123,17 @@ export interface EndpointStatus extends Counts {
   readonly failures: number;
   readonly kernelConnections: number;
   readonly rates: Rates;
+}
+
+/** What this host's containers have in the registry. */
+export interface RegistrationStatus {
+  /** Whether the registry answers. */
+  readonly isConnected: boolean;
+  /** Entries that there should be, and those that are known to be there. */
+  readonly wanted: number;
+  readonly written: number;
+  /** What is not registered, and why: the first 50. */
+  readonly problems: readonly string[];
 }
 
 /** Applications by domain, services by port. */

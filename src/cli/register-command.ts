@@ -20,6 +20,7 @@ export async function runRegister(
   const feed = await parts.begin(new LiveFeed({ engine, logger }));
   logger.info(`docker ${await engine.engineVersion()} at ${engine.host}`);
   const registration = await startRegistration(settings, { feed, logger, parts });
+  board.showRegistration(() => ({ ...registration.state, problems: registration.problems }));
   board.showServing(() => registration.state.isConnected);
   const report = () => {
     const { isConnected, wanted, written } = registration.state;

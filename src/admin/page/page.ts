@@ -11,6 +11,7 @@ import { gatewaySections } from './gateway.ts';
 import { type Html, html, type Piece } from './html.ts';
 import { badge } from './pieces.ts';
 import { problemsSection } from './problems.ts';
+import { registrationSection } from './registration.ts';
 import { sparkline } from './sparkline.ts';
 
 /** As many points as a sparkline's width stands for. */
@@ -18,7 +19,9 @@ const historySlots = 60;
 
 /** @param filter what the reader typed; at most as long as a request's target may be */
 export function renderPage(status: Status, filter: string): string {
-  const { nuncio, gateway, backends, callers } = status;
+  const { nuncio, gateway, registration, backends, callers } = status;
+  // Who only registers, or only serves what is registered, knows no callers.
+  const isOmni = gateway === undefined && registration === undefined;
   const { listen } = status.traffic;
   const filtered = filterStatus(status, filter);
   return html`<!doctype html>
@@ -45,9 +48,10 @@ export function renderPage(status: Status, filter: string): string {
   }</p>
 ${tiles(status)}
 </section>
+${registration !== undefined && registrationSection(registration)}
 ${gateway !== undefined && gatewaySections(gateway, filtered, nuncio.at)}
-${(backends.length > 0 || gateway === undefined) && backendsSection(filtered.backends, nuncio.at)}
-${(callers.length > 0 || gateway === undefined) && callersSection(filtered.callers)}
+${(backends.length > 0 || isOmni) && backendsSection(filtered.backends, nuncio.at)}
+${(callers.length > 0 || isOmni) && callersSection(filtered.callers)}
 ${problemsSection(filtered.problems, nuncio.at)}
 <footer>Nuncio ${nuncio.version} · up since ${dateTime(nuncio.since)} UTC · <a href="status">JSON</a> · <a href="metrics">metrics</a></footer>
 </main>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { renderPage } from '../../../src/admin/page/page.ts';
 import { endpoint } from '../../../src/core/endpoint.ts';
 import { BoardBed, redis1, redis2, to } from '../../support/board-bed.ts';
 import { gatewayStatus } from '../../support/gateway-status.ts';
@@ -228,6 +229,20 @@ describe('StatusBoard', () => {
       gateway?.services.map(({ name, state, health }) => [name, state, health]),
       [['mysql', 'port-taken', 'up']],
     );
+  });
+
+  it('shows what this host has registered, with a bounded number of problems', () => {
+    const { board } = new BoardBed();
+    assert.equal(board.status().registration, undefined);
+    const problems = Array.from({ length: 80 }, (_, index) => `container c${index}: not registered`);
+    board.showRegistration(() => ({ isConnected: false, wanted: 3, written: 2, problems }));
+    const { registration } = board.status();
+    assert.deepEqual([registration?.isConnected, registration?.wanted, registration?.written], [false, 3, 2]);
+    assert.deepEqual(registration?.problems, problems.slice(0, 50));
+    const page = renderPage(board.status(), '');
+    assert.match(page, /2 of 3 entries registered, and the registry does not answer/);
+    assert.match(page, /container c49: not registered/);
+    assert.doesNotMatch(page, /<h2>Callers/);
   });
 
   it('is ready between the end of the start and the beginning of the stop', () => {
