@@ -19,6 +19,7 @@ export const usage = `Measures Nuncio against HAProxy, nginx stream and no proxy
 
     scripts/bench [--quick] [--only PART,…] [--paths PATH,…] [--rounds N] [--seconds N] [--nuncio="ARGS"] [--save]
     scripts/bench report        makes chart and tables anew from docs/benchmarks/latest.json, without measuring
+    scripts/bench http          the gateway against HAProxy in http mode; see docs/dynamic.md
     scripts/bench discovery     how soon a registry's change counts; see docs/operations.md
 
 --quick      under two minutes: two rounds of one second each, only good to see that everything works
