@@ -31,7 +31,7 @@ export interface ClientHost {
     traffic: ApplicationTraffic | undefined,
   ): void;
   /** A response has been passed on, or broke off. */
-  onServed(client: string, request: string, exchange: Exchange, cut: string | undefined): void;
+  onServed(client: string, request: RequestHead, exchange: Exchange, cut: string | undefined): void;
   /** Date of RFC 9110 5.6.7. */
   readonly date: string;
 }
@@ -386,7 +386,7 @@ export class ClientConnection implements ResponseTarget {
     this.#request = undefined;
     this.#chunks = undefined;
     if (exchange !== undefined && request !== undefined) {
-      this.#host.onServed(this.#name, shownRequest(request), exchange, cut);
+      this.#host.onServed(this.#name, request, exchange, cut);
     }
   }
 

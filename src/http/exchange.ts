@@ -54,6 +54,7 @@ export interface ResponseTarget {
 
 /** Repeating these does no harm (RFC 9110 9.2.2). */
 const idempotent = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+const nobody: ReadonlySet<Endpoint> = new Set();
 /** Connections that an endpoint had closed, for one request; then a new one. */
 const maxStale = 2;
 /** Data up to this is sent in one write with what goes before it, bytes. */
@@ -70,11 +71,11 @@ export class Exchange implements ResponseSink {
   readonly #upstreams: Upstreams;
   readonly #target: ResponseTarget;
   readonly #traffic: ApplicationTraffic;
-  readonly #tried = new Set<Endpoint>();
-  readonly #failures: string[] = [];
-  readonly #end = new AbortController();
+  /** Made when they are needed: most requests need none of them. */
+  #tried: Set<Endpoint> | undefined;
+  #failures: string[] | undefined;
+  #end: AbortController | undefined;
   readonly #isRepeatable: boolean;
-  readonly #begunMs = performance.now();
   #endpoint = '';
   #stale = 0;
   #connection: UpstreamConnection | undefined;
@@ -133,9 +134,8 @@ export class Exchange implements ResponseSink {
   }
 
   /** What became of it, for the log. */
-  get outcome(): { readonly endpoint: string; readonly status: number; readonly totalMs: number } {
-    const totalMs = Math.round((performance.now() - this.#begunMs) * 1000) / 1000;
-    return { endpoint: this.#endpoint, status: this.#response?.status ?? 0, totalMs };
+  get outcome(): { readonly endpoint: string; readonly status: number } {
+    return { endpoint: this.#endpoint, status: this.#response?.status ?? 0 };
   }
 
   start(): void {
@@ -167,7 +167,7 @@ export class Exchange implements ResponseSink {
   /** Ends it without a word to the target: the client has gone, or has waited for too long. */
   abort(): void {
     if (this.#isOver) return;
-    this.#end.abort();
+    this.#end?.abort();
     this.#connection?.discard();
     this.#finish();
   }
@@ -181,7 +181,7 @@ export class Exchange implements ResponseSink {
   }
 
   #attempt(isFresh = false): void {
-    const endpoint = this.#upstreams.pick(this.#application, this.#tried);
+    const endpoint = this.#upstreams.pick(this.#application, this.#tried ?? nobody);
     if (endpoint === undefined) {
       this.#giveUp();
       return;
@@ -196,6 +196,7 @@ export class Exchange implements ResponseSink {
   }
 
   async #dial(endpoint: Endpoint): Promise<void> {
+    this.#end ??= new AbortController();
     const dialled = await this.#upstreams.dial(endpoint, this.#application, this.#end.signal);
     if (this.#isOver) {
       if (dialled.ok) dialled.value.discard();
@@ -206,16 +207,15 @@ export class Exchange implements ResponseSink {
       return;
     }
     this.#release?.();
-    this.#tried.add(endpoint);
-    this.#failures.push(dialled.error.message);
+    this.#failed(endpoint, dialled.error.message);
     this.#traffic.of(endpointKey(endpoint)).failures++;
     this.#attempt();
   }
 
   #giveUp(): void {
-    const none = this.#tried.size === 0;
+    const none = this.#tried === undefined;
     const problem = this.#application.backend.problem;
-    const why = none ? 'the application has no endpoint' : this.#failures.slice(0, 8).join(', ');
+    const why = none ? 'the application has no endpoint' : this.#failureText();
     if (!none) this.#traffic.failures++;
     this.#finish();
     this.#target.onFailed(503, problem === undefined ? why : `${why} (${problem})`);
@@ -291,15 +291,14 @@ export class Exchange implements ResponseSink {
       return;
     }
     this.#traffic.of(connection.key).failures++;
-    this.#tried.add(connection.endpoint);
-    this.#failures.push(`${connection.key} ${code}: ${reason}`);
-    if (mayRepeat && this.#upstreams.pick(this.#application, this.#tried) !== undefined) {
+    const tried = this.#failed(connection.endpoint, `${connection.key} ${code}: ${reason}`);
+    if (mayRepeat && this.#upstreams.pick(this.#application, tried) !== undefined) {
       this.#attempt();
       return;
     }
     this.#traffic.failures++;
     this.#finish();
-    this.#target.onFailed(502, this.#failures.slice(0, 8).join(', '));
+    this.#target.onFailed(502, this.#failureText());
   }
 
   onDrain(): void {
@@ -367,6 +366,7 @@ export class Exchange implements ResponseSink {
     if (client.rest.length > 0) upstream.socket.write(client.rest);
     const { halfClosedMs } = defaultLimits;
     const tally = this.#tally();
+    this.#end ??= new AbortController();
     void relay(client.socket, upstream.socket, { halfClosedMs, tally, signal: this.#end.signal }).then(() => {
       this.#finish();
       this.#target.onRelayed();
@@ -411,6 +411,18 @@ export class Exchange implements ResponseSink {
   #endpointFailed(): void {
     this.#traffic.failures++;
     if (this.#endpointTraffic !== undefined) this.#endpointTraffic.failures++;
+  }
+
+  /** Leaves an endpoint out for the rest of this request. @returns all that are left out */
+  #failed(endpoint: Endpoint, failure: string): ReadonlySet<Endpoint> {
+    this.#tried ??= new Set();
+    this.#failures ??= [];
+    this.#failures.push(failure);
+    return this.#tried.add(endpoint);
+  }
+
+  #failureText(): string {
+    return (this.#failures ?? []).slice(0, 8).join(', ');
   }
 
   /** Lets go of the endpoint that has the request. */

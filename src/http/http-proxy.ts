@@ -29,7 +29,8 @@ import { ClientConnection, type ClientHost } from './client.ts';
 import type { Exchange, Upstreams } from './exchange.ts';
 import type { HttpLimits } from './limits.ts';
 import { RefusalLog } from './refusal-log.ts';
-import { shownClient } from './request-text.ts';
+import type { RequestHead } from './request-head.ts';
+import { shownClient, shownRequest } from './request-text.ts';
 import { ApplicationTraffic, Rate } from './traffic.ts';
 import { UpstreamConnection } from './upstream.ts';
 import { defaultPoolLimits, UpstreamPool } from './upstream-pool.ts';
@@ -201,22 +202,30 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
     this.#refusals.tell(status, reason, client, request);
   }
 
-  onServed(client: string, request: string, exchange: Exchange, cut: string | undefined): void {
+  onServed(client: string, request: RequestHead, exchange: Exchange, cut: string | undefined): void {
     if (cut !== undefined && exchange.isAnswered) {
-      this.#options.logger.info(`cut off: ${request}: ${cut}`, {
+      this.#options.logger.info(`cut off: ${shownRequest(request)}: ${cut}`, {
         caller: client,
         endpoint: exchange.endpoint,
       });
       return;
     }
     if (!this.#options.hasAccessLog) return;
-    const { status, endpoint, totalMs } = exchange.outcome;
-    this.#options.logger.debug('request', { caller: client, request, endpoint, status, totalMs });
+    const { status, endpoint } = exchange.outcome;
+    this.#options.logger.debug('request', {
+      caller: client,
+      request: shownRequest(request),
+      endpoint,
+      status,
+    });
   }
 
   // What an exchange calls.
 
   pick({ backend }: Application, tried: ReadonlySet<Endpoint>): Endpoint | undefined {
+    const { endpoints } = backend;
+    // Nothing to choose: most applications have one instance.
+    if (endpoints.length === 1 && tried.size === 0) return endpoints[0];
     return this.#pickers.of(backend).pick({ tried, active: this.#pickers.active });
   }
 

@@ -65,7 +65,7 @@ export function readRequestHead(text: string): RequestHead | Fault {
   if (target.kind === 'fault') return target;
   const host = theHost(fields, isHttp11, target.authority);
   if (typeof host !== 'string') return host;
-  const domain = domainOf(host);
+  const domain = cachedDomainOf(host);
   if (domain === undefined) return fault(400, `Host ${JSON.stringify(host.slice(0, 80))}`);
   return {
     kind: 'request',
@@ -180,6 +180,20 @@ function theHost(fields: readonly Field[], isHttp11: boolean, authority?: string
 }
 
 const authorityForm = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]@]+))(?::(\d{0,5}))?$/;
+
+/** What `domainOf` has made of authorities: a few are asked for all the time. */
+const knownDomains = new Map<string, string>();
+const maxKnownDomains = 10_000;
+
+function cachedDomainOf(authority: string): string | undefined {
+  const known = knownDomains.get(authority);
+  if (known !== undefined) return known;
+  const domain = domainOf(authority);
+  if (domain === undefined) return undefined;
+  if (knownDomains.size >= maxKnownDomains) knownDomains.clear();
+  knownDomains.set(authority, domain);
+  return domain;
+}
 
 /** `blog.example.com` of `Blog.Example.com.:80`; undefined for what is no host, with or without a port. */
 export function domainOf(authority: string): string | undefined {
