@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { type Endpoint, endpointKey } from '../../src/core/endpoint.ts';
 import type { Result } from '../../src/core/result.ts';
 
@@ -43,11 +43,18 @@ export async function settle(turns = 20): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await setImmediate();
 }
 
-/** Waits for a fact that no event tells; a bounded number of turns of the loop. */
-export async function until(fact: () => boolean, what: string | (() => string)): Promise<void> {
-  for (let turn = 0; turn < 5000; turn++) {
-    if (fact()) return;
-    await setImmediate();
+/** How long a fact may take, ms: far more than it needs, on a machine that has other work too. */
+const untilMs = 20_000;
+
+/** Waits for a fact that no event tells, bounded in time: other threads and the kernel do not count turns of our loop. */
+export async function until(
+  fact: () => boolean | Promise<boolean>,
+  what: string | (() => string),
+): Promise<void> {
+  const deadline = performance.now() + untilMs;
+  for (let turn = 0; performance.now() < deadline; turn++) {
+    if (await fact()) return;
+    await (turn < 100 ? setImmediate() : setTimeout(1));
   }
   throw new Error(`did not come true: ${typeof what === 'string' ? what : what()}`);
 }
