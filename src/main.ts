@@ -8,6 +8,7 @@ import { startOmni } from './ambassador/omni.ts';
 import { startServices } from './ambassador/services.ts';
 import type { Command } from './cli/command.ts';
 import { runDockerRegister } from './cli/docker-register-command.ts';
+import { runDynamic } from './cli/dynamic-command.ts';
 import { runGateway } from './cli/gateway-command.ts';
 import { health } from './cli/health.ts';
 import { runLocalhostTask } from './cli/localhost-rules.ts';
@@ -26,7 +27,7 @@ import { tidyHeap } from './sys/tidy-heap.ts';
 
 type Running = Extract<
   Command,
-  { kind: 'omni' | 'forward' | 'services' | 'docker-register' | 'register' | 'gateway' }
+  { kind: 'omni' | 'forward' | 'services' | 'docker-register' | 'register' | 'gateway' | 'dynamic' }
 >;
 
 const modeNames = {
@@ -36,6 +37,7 @@ const modeNames = {
   'docker-register': 'docker-register',
   register: 'registration',
   gateway: 'gateway',
+  dynamic: 'dynamic mode',
 } as const;
 
 async function start(command: Running, board: StatusBoard, parts: PartStack): Promise<void> {
@@ -53,6 +55,8 @@ async function start(command: Running, board: StatusBoard, parts: PartStack): Pr
       return runRegister(command.settings, board, parts);
     case 'gateway':
       return runGateway(command.settings, board, parts);
+    case 'dynamic':
+      return runDynamic(command.settings, board, parts);
   }
 }
 
@@ -122,6 +126,7 @@ async function execute({ command, notices }: CommandLine): Promise<void> {
     case 'docker-register':
     case 'register':
     case 'gateway':
+    case 'dynamic':
       return runAmbassador(command, notices);
   }
 }

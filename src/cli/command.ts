@@ -30,6 +30,14 @@ export interface ResolveSettings {
   readonly discovery: DiscoverySettings;
 }
 
+/** What `nuncio dynamic` is told. */
+export interface DynamicSettings {
+  readonly httpPort: number;
+  readonly gateway: GatewaySettings;
+  readonly registration: RegistrationSettings;
+  readonly engine: EngineOptions;
+}
+
 /** What a command line asks for. */
 export type Command =
   /** `of`: a subcommand. */
@@ -48,6 +56,7 @@ export type Command =
       readonly run: RunSettings;
       readonly settings: RegistrationSettings & { readonly engine: EngineOptions };
     }
+  | { readonly kind: 'dynamic'; readonly run: RunSettings; readonly settings: DynamicSettings }
   | {
       readonly kind: 'gateway';
       readonly run: RunSettings;

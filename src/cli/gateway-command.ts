@@ -24,7 +24,7 @@ export async function runGateway(
   const feed = await optionalFeed(settings.engine, logger, parts);
   const selfId = feed === undefined ? undefined : await findSelf(feed);
   const gateway = await startGateway(settings, { logger, parts, feed, selfId });
-  await showGateway(gateway, settings.httpPort, board, parts);
+  await showGateway(gateway, settings.httpPort, board, parts, () => gateway.detail);
 }
 
 /** Makes a gateway seen: on the status page, and to `nuncio --health`. */
@@ -33,10 +33,11 @@ export async function showGateway(
   httpPort: number,
   board: StatusBoard,
   parts: PartStack,
+  detail: () => string,
 ): Promise<void> {
   board.showGateway(() => gateway.status());
   board.showServing(() => gateway.isServing);
-  const report = () => ({ isServing: gateway.isServing, detail: gateway.detail });
+  const report = () => ({ isServing: gateway.isServing, detail: detail() });
   const path = healthSocketPath(httpPort);
   await parts.begin(new HealthSocket({ path, report, logger: board.logger }));
 }

@@ -4,6 +4,7 @@ import { type Arguments, readArguments } from './arguments.ts';
 import type { Command } from './command.ts';
 import { adminPortProblem } from './read-admin.ts';
 import { isConnectable, readConnectable } from './read-connectable.ts';
+import { dynamic, isDynamic } from './read-dynamic.ts';
 import { isEmbassy, readEmbassy } from './read-embassy.ts';
 import { defaultPort, readForward, readLinkForwards } from './read-forward.ts';
 import { readLocalhostRules } from './read-localhost-rules.ts';
@@ -58,6 +59,7 @@ function readCommand({ values, positional }: Arguments, argc: number, exists?: E
     }
   }
   if (positional[0] !== undefined) return readForward(values, positional[0]);
+  if (isDynamic(argc, values.env)) return dynamic.read(values, []);
   if (isEmbassy(values, argc)) return readEmbassy(values, argc);
   if (isConnectable(argc, values.env, exists)) return readConnectable(values);
   shapeProblems.push('nothing to do: give --omnimode, or a backend such as redis.example.com:6379');

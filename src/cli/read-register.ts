@@ -1,3 +1,4 @@
+import type { Discovery as Registry } from '../backend/discovery-service.ts';
 import type { RegistrationSettings } from '../registration/start.ts';
 import type { Command } from './command.ts';
 import { readDiscovery } from './discovery-settings.ts';
@@ -30,14 +31,20 @@ Example: what runs on the host 10.0.0.5
 function read(values: Values, operands: readonly string[]): Command | undefined {
   if (operands.length > 0)
     values.shapeProblems.push('register: takes options only; see nuncio register --help');
-  const settings = readRegistrationSettings(values);
+  const settings = readRegistrationSettings(values, readRegistry(values));
   if (settings === undefined) return undefined;
   return { kind: 'register', run: readRun(values), settings: { ...settings, engine: readEngine(values) } };
 }
 
-/** What the registration is told, alone or as a part of the dynamic mode; `values` has what is wrong. */
-export function readRegistrationSettings(values: Values): RegistrationSettings | undefined {
-  const registry = readRegistry(values);
+/**
+ * What the registration is told, alone or as a part of the dynamic mode; `values` has what is wrong.
+ *
+ * @param registry undefined where that is among it
+ */
+export function readRegistrationSettings(
+  values: Values,
+  registry: Registry | undefined,
+): RegistrationSettings | undefined {
   const hostIp = readHostIp(values);
   const { etcd, consul } = readDiscovery(values);
   if (hostIp === undefined && values.text('host-ip') === undefined) {

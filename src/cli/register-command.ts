@@ -3,7 +3,7 @@ import type { StatusBoard } from '../admin/status-board.ts';
 import type { PartStack } from '../core/part.ts';
 import { connectEngine, type EngineOptions } from '../docker/engine.ts';
 import { LiveFeed } from '../docker/live-feed.ts';
-import { type RegistrationSettings, startRegistration } from '../registration/start.ts';
+import { type Registration, type RegistrationSettings, startRegistration } from '../registration/start.ts';
 
 /**
  * `nuncio register`: registration only.
@@ -22,12 +22,17 @@ export async function runRegister(
   const registration = await startRegistration(settings, { feed, logger, parts });
   board.showRegistration(() => ({ ...registration.state, problems: registration.problems }));
   board.showServing(() => registration.state.isConnected);
-  const report = () => {
-    const { isConnected, wanted, written } = registration.state;
-    const registry = isConnected ? 'the registry answers' : 'the registry does not answer';
-    const problems = registration.problems.length;
-    const skipped = problems === 0 ? '' : `, ${problems} skipped`;
-    return { isServing: isConnected, detail: `${registry}, ${written} of ${wanted} registered${skipped}` };
-  };
+  const report = () => ({
+    isServing: registration.state.isConnected,
+    detail: describeRegistration(registration),
+  });
   await parts.begin(new HealthSocket({ path: healthSocketPath('register'), report, logger }));
+}
+
+/** One line. */
+export function describeRegistration({ state, problems }: Registration): string {
+  const { isConnected, wanted, written } = state;
+  const registry = isConnected ? 'the registry answers' : 'the registry does not answer';
+  const skipped = problems.length === 0 ? '' : `, ${problems.length} skipped`;
+  return `${registry}, ${written} of ${wanted} registered${skipped}`;
 }

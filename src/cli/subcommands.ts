@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 import { dockerRegister } from './read-docker-register.ts';
+import { dynamic } from './read-dynamic.ts';
 import { dynamicEtcdAmb } from './read-dynamic-etcd-amb.ts';
 import { gateway } from './read-gateway.ts';
 import { register } from './read-register.ts';
@@ -7,7 +8,10 @@ import { simpleAmb } from './read-simple-amb.ts';
 import type { Subcommand } from './subcommand.ts';
 
 export const subcommands: ReadonlyMap<string | undefined, Subcommand> = new Map(
-  [simpleAmb, dockerRegister, dynamicEtcdAmb, register, gateway].map((command) => [command.name, command]),
+  [simpleAmb, dockerRegister, dynamicEtcdAmb, register, dynamic, gateway].map((command) => [
+    command.name,
+    command,
+  ]),
 );
 
 /**

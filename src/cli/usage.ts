@@ -7,6 +7,8 @@ Usage:
   nuncio --omnimode [options]       one ambassador for every container of this host
   nuncio BACKEND [options]          forward one port to one backend
   nuncio --links [NAME:PORT,…]      forward each port of the linked containers
+  nuncio dynamic --registry URL --host-ip IP
+                                    register and gateway in one: dynamic-ambassador's work
   nuncio gateway --registry URL     HTTP applications by domain and TCP services, as etcd or Consul has them
   nuncio resolve BACKEND [--watch]  what a backend comes to from here: endpoints, health, weight, age
   nuncio simple-amb, docker-register, dynamic-etcd-amb

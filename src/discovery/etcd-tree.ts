@@ -11,8 +11,12 @@ export interface EtcdTreeOptions {
   readonly path: string;
   /** The source in the spelling of a descriptor, for messages. */
   readonly text: string;
-  /** Told all values by the whole key, after each reading and each change. The map is the tree's own. */
-  readonly onValues: (values: ReadonlyMap<string, string>) => void;
+  /**
+   * Told all values by the whole key, after each reading and each change. The map is the tree's own.
+   *
+   * @param isReading they have been read anew, by a new session or after a compaction
+   */
+  readonly onValues: (values: ReadonlyMap<string, string>, isReading: boolean) => void;
   /** This path cannot be read or watched, though the servers answer; tried again. */
   readonly onRefused: (error: AppError) => void;
   /** No server can be used; the connection tries again, and has logged it. */
@@ -81,7 +85,7 @@ class EtcdTree implements SessionFollower {
     if (!read.ok) return { kind: 'refused', error: read.error };
     this.#values.clear();
     for (const [key, value] of read.value.values) this.#values.set(key, value);
-    this.#options.onValues(this.#values);
+    this.#options.onValues(this.#values, true);
     const take = (changes: readonly EtcdChange[]) => {
       onChange();
       this.#apply(changes);
@@ -97,6 +101,6 @@ class EtcdTree implements SessionFollower {
       if (value === undefined) this.#values.delete(key);
       else this.#values.set(key, value);
     }
-    this.#options.onValues(this.#values);
+    this.#options.onValues(this.#values, false);
   }
 }

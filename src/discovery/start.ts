@@ -49,6 +49,8 @@ export interface DiscoveryParts {
   readonly selfId?: string | undefined;
   /** Where applications and services are registered; absent: nobody asks. */
   readonly registry?: Registry | undefined;
+  /** Of the directory in etcd; absent: its default. */
+  readonly lostMs?: number | undefined;
   /** Leaves the state directory as it is, for whoever looks beside a running ambassador. */
   readonly isReadOnly?: boolean;
 }
@@ -70,7 +72,7 @@ export async function startDiscovery(
   settings: DiscoverySettings,
   options: DiscoveryParts,
 ): Promise<Discovery> {
-  const { logger, parts, feed, selfId, registry, isReadOnly = false } = options;
+  const { logger, parts, feed, selfId, registry, lostMs, isReadOnly = false } = options;
   const { stateDirectory } = settings;
   const store =
     stateDirectory === undefined
@@ -83,7 +85,10 @@ export async function startDiscovery(
   const directory =
     registry === undefined
       ? undefined
-      : makeDirectory(registry, { ...common, connections, settings: settings.consul });
+      : makeDirectory(registry, {
+          ...{ ...common, connections, settings: settings.consul },
+          ...(lostMs === undefined ? {} : { lostMs }),
+        });
   const ownEtcd = directory?.resolvers.etcd ?? new EtcdResolver({ ...common, connections });
   const lasting = outlivingOutages(settings, store, logger);
   const resolvers: Resolvers = {

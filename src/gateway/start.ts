@@ -46,6 +46,8 @@ export interface GatewayParts {
   /** Absent: nobody's links are known. */
   readonly feed?: ContainerFeed | undefined;
   readonly selfId?: string | undefined;
+  /** How long keys that etcd has lost are taken for being there, ms; absent: as the directory says. */
+  readonly lostMs?: number;
 }
 
 /**
@@ -54,9 +56,11 @@ export interface GatewayParts {
  * @throws AppError ERR_CANNOT_START; what has started by then is on the stack
  */
 export async function startGateway(settings: GatewaySettings, options: GatewayParts): Promise<Gateway> {
-  const { logger, parts, feed, selfId } = options;
+  const { logger, parts, feed, selfId, lostMs } = options;
   const { registry, allowLocalTargets, connectTimeoutMs } = settings;
-  const { sources, store, directory } = await startDiscovery(settings.discovery, { logger, parts, registry });
+  const { sources, store, directory } = await startDiscovery(settings.discovery, {
+    ...{ logger, parts, registry, lostMs },
+  });
   if (directory === undefined) throw new TypeError('a registry has a directory');
   const health = new EndpointHealth({ connect: connectOnce, logger });
   parts.defer(() => health.stop());

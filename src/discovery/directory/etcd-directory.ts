@@ -17,6 +17,7 @@ import type { SkippedValues } from '../skipped-values.ts';
 import { SourceReport } from '../source-report.ts';
 import type { ReadValues } from '../values.ts';
 import { type Directory, type Listed, listedKey, type OnListing, recallPath } from './directory.ts';
+import { LostKeys } from './lost-keys.ts';
 import { type Group, readRegistrations } from './read-registrations.ts';
 
 export interface EtcdDirectoryOptions {
@@ -27,6 +28,8 @@ export interface EtcdDirectoryOptions {
   readonly followHosts: FollowHosts;
   readonly skipped: Pick<SkippedValues, 'report'>;
   readonly logger: Logger;
+  /** How long keys that a server has lost are taken for being there, ms; their writers try again every 30 s at most. */
+  readonly lostMs?: number;
   /** Waits; ends early on abort. Never rejects. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
@@ -34,6 +37,8 @@ export interface EtcdDirectoryOptions {
 type EtcdSource = SourceOf<'etcd'>;
 
 const nothing: ReadValues = { endpoints: [], skipped: [] };
+/** The longest back-off of a writer with its jitter, and time to write. */
+const defaultLostMs = 45_000;
 const roots = [...applicationRoots, serviceRoot];
 
 /**
@@ -44,7 +49,9 @@ export class EtcdDirectory implements Directory {
   readonly text: string;
   readonly resolvers: Resolvers;
   readonly #options: Required<EtcdDirectoryOptions>;
-  /** By root, as it was read last: by the key below it. */
+  /** By root, as it stands in etcd: by the key below it. */
+  readonly #stored = new Map<string, ReadonlyMap<string, string>>();
+  /** The same with what etcd has forgotten. */
   readonly #values = new Map<string, ReadonlyMap<string, string>>();
   /** Who follows a source, by its path. */
   readonly #reports = new Map<string, Set<SourceReport>>();
@@ -54,7 +61,7 @@ export class EtcdDirectory implements Directory {
   #down: AppError | undefined;
 
   constructor(options: EtcdDirectoryOptions) {
-    this.#options = { sleep, ...options };
+    this.#options = { sleep, lostMs: defaultLostMs, ...options };
     const { servers, prefix } = options;
     this.text = describeSource({ kind: 'etcd', servers, path: prefix === '' ? '/' : prefix, tags: [] });
     const resolver: Resolver<EtcdSource> = {
@@ -73,13 +80,21 @@ export class EtcdDirectory implements Directory {
   }
 
   watch(onListing: OnListing, signal: AbortSignal): void {
-    const { servers, prefix, connections, sleep, skipped } = this.#options;
+    const { servers, prefix, connections, sleep, skipped, lostMs } = this.#options;
+    const lost = new LostKeys(lostMs, (root) =>
+      this.#take(root, this.#stored.get(root) ?? new Map(), onListing),
+    );
+    signal.addEventListener('abort', () => lost.stop(), { once: true });
     for (const root of roots) {
       const path = `${prefix}${root}`;
       const tree = {
         ...{ connections, servers, path, sleep },
         text: describeSource({ kind: 'etcd', servers, path, tags: [] }),
-        onValues: (values: ReadonlyMap<string, string>) => this.#take(root, values, onListing),
+        onValues: (values: ReadonlyMap<string, string>, isReading: boolean) => {
+          const below = new Map([...values].map(([key, value]) => [key.slice(path.length + 1), value]));
+          this.#stored.set(root, below);
+          this.#take(root, lost.complete(root, below, this.#values.get(root), isReading), onListing);
+        },
         onRefused: (error: AppError) => this.#refused(root, error, onListing),
         onDown: (error: AppError) => this.#fail(error, onListing),
       };
@@ -95,9 +110,8 @@ export class EtcdDirectory implements Directory {
   }
 
   #take(root: string, values: ReadonlyMap<string, string>, onListing: OnListing): void {
-    const { prefix, logger, skipped } = this.#options;
-    const start = prefix.length + root.length + 1;
-    this.#values.set(root, new Map([...values].map(([key, value]) => [key.slice(start), value])));
+    const { logger, skipped } = this.#options;
+    this.#values.set(root, values);
     const wasFailing = this.#down !== undefined || this.#refusals.size > 0;
     if (this.#refusals.delete(root)) logger.info(`${this.text}${root}: read again`, { backend: this.text });
     this.#down = undefined;

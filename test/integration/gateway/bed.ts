@@ -18,7 +18,7 @@ export class GatewayBed implements AsyncDisposable {
   static async start(
     registry: Registry,
     settings: Partial<GatewaySettings> = {},
-    docker: { feed?: ContainerFeed; selfId?: string } = {},
+    docker: { feed?: ContainerFeed; selfId?: string; lostMs?: number } = {},
   ): Promise<GatewayBed> {
     const bed = new GatewayBed();
     const all: GatewaySettings = {

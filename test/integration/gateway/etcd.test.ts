@@ -222,7 +222,7 @@ suite('etcd that fails', () => {
     };
     await put();
     const registry: Registry = { kind: 'etcd', servers: [{ host: own.host, port: own.port }], prefix: '' };
-    await using bed = await GatewayBed.start(registry);
+    await using bed = await GatewayBed.start(registry, {}, { lostMs: 1500 });
     await bed.answers('a.example', '200 one');
     await greets(port, 'db');
     await own.kill();
@@ -231,12 +231,36 @@ suite('etcd that fails', () => {
     assert.equal(await greeting(port), 'db');
     await own.wipe();
     await own.run();
+    await bed.until(({ registry }) => registry.problem === undefined);
+    // Whoever has written the keys has a while to do it again.
+    assert.equal(await bed.get('a.example'), '200 one');
+    assert.equal(await greeting(port), 'db');
     await bed.until(({ applications, services }) => applications.length === 0 && services.length === 0);
     assert.match(await bed.get('a.example'), /^404 /);
     await put();
     await bed.answers('a.example', '200 one');
     await greets(port, 'db');
     assert.equal(bed.gateway.status().registry.problem, undefined);
+  });
+
+  test('back empty: a key that is written again and then removed is gone at once', async () => {
+    await using own = await EtcdServer.start();
+    await using words = await new Words();
+    const one = await words.http('one');
+    await own.put('/apps/a.example/1', one.at);
+    await own.put('/apps/b.example/1', one.at);
+    const registry: Registry = { kind: 'etcd', servers: [{ host: own.host, port: own.port }], prefix: '' };
+    await using bed = await GatewayBed.start(registry);
+    await bed.answers('a.example', '200 one');
+    await own.kill();
+    await bed.until(({ registry }) => registry.problem !== undefined);
+    await own.wipe();
+    await own.run();
+    await own.put('/apps/a.example/1', one.at);
+    await bed.until(({ registry }) => registry.problem === undefined);
+    await own.remove('/apps/a.example/1');
+    await bed.until(({ applications }) => applications.length === 1);
+    assert.equal(await bed.get('b.example'), '200 one');
   });
 
   test('back empty and written again within a moment: no request fails', async () => {

@@ -58,3 +58,41 @@ suite('nuncio gateway', () => {
     );
   });
 });
+
+suite('nuncio dynamic', () => {
+  const dynamic = (words: readonly string[], env: Record<string, string> = {}) => {
+    const parsed = parseCommand(words, env);
+    assert.ok(parsed.ok, parsed.ok ? '' : parsed.error.message);
+    const { command } = parsed.value;
+    assert.ok(command.kind === 'dynamic');
+    return command;
+  };
+
+  test('registration and gateway have one registry; the status page is there', () => {
+    const words = 'dynamic --registry etcd://10.0.0.2:2379/x --host-ip 10.0.0.5 --http-port 8000'.split(' ');
+    const { settings: all, run } = dynamic(words);
+    assert.deepEqual(all.registration.registry, all.gateway.registry);
+    assert.deepEqual(
+      [all.registration.hostIp, all.gateway.httpPort, run.admin?.port],
+      ['10.0.0.5', 8000, 8080],
+    );
+  });
+
+  test('as the predecessor was run: no argument, ETCD_HOST and HOST_IP', () => {
+    const { settings: all } = dynamic([], { ETCD_HOST: '10.0.0.2:4001', HOST_IP: '10.0.0.5' });
+    const { registry } = all.gateway;
+    assert.ok(registry.kind === 'etcd');
+    assert.deepEqual(registry.servers, [{ host: '10.0.0.2', port: 4001 }]);
+    assert.deepEqual([all.registration.hostIp, all.gateway.httpPort], ['10.0.0.5', 80]);
+  });
+
+  test('what is missing is said once', () => {
+    const message = problem('dynamic');
+    assert.equal(message.match(/which etcd\?/g)?.length, 1);
+    assert.match(message, /which address of this host/);
+    assert.match(
+      problem('dynamic --registry etcd://h --host-ip 10.0.0.5 --http-port 8080'),
+      /--admin-port 8080/,
+    );
+  });
+});
