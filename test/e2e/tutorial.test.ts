@@ -9,7 +9,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { output } from './command.ts';
+import { cable } from './cable.ts';
 import { Daemon } from './daemon.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, haproxyImage, testImage } from './images.ts';
@@ -44,24 +44,8 @@ const etcdctl = (...args: readonly string[]) =>
 
 /** A cable between the two machines, their addresses, and etcd at the same place on both. */
 async function connectMachines(): Promise<void> {
-  const [left, right] = [a.engine.namespace, b.engine.namespace];
-  await output('ip', [
-    'link',
-    'add',
-    'eth1',
-    'netns',
-    left,
-    'type',
-    'veth',
-    'peer',
-    'name',
-    'eth1',
-    'netns',
-    right,
-  ]);
+  await cable({ engine: a.engine, ip: a.privateIp }, { engine: b.engine, ip: b.privateIp });
   for (const machine of [a, b]) {
-    await onHost(machine, `ip address add ${machine.privateIp}/24 dev eth1`);
-    await onHost(machine, 'ip link set eth1 up');
     await onHost(machine, `ip address add ${etcdAddress}/32 dev docker0`);
   }
   await onHost(b, `ip address add ${publicIp}/32 dev eth1`);
