@@ -17,6 +17,7 @@ import type { Socket } from 'node:net';
 import { canonicalIp, formatHostPort, type SocketAddress } from '../core/address.ts';
 import { type Endpoint, endpointKey } from '../core/endpoint.ts';
 import type { HttpStatus } from '../core/gateway-status.ts';
+import { Idleness } from '../core/idleness.ts';
 import type { Logger } from '../core/log.ts';
 import type { Part } from '../core/part.ts';
 import { ok } from '../core/result.ts';
@@ -76,7 +77,7 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
   #now = performance.now();
   #date = new Date().toUTCString();
   #isDraining = false;
-  #onIdle: (() => void) | undefined;
+  readonly #idleness = new Idleness();
   #address: SocketAddress | undefined;
   #accepted = 0;
   #requests = 0;
@@ -149,6 +150,7 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
   }
 
   async stop(deadlineMs: number): Promise<void> {
+    const isIdle = () => this.#clients.size === 0;
     this.#isDraining = true;
     this.#listener.close();
     for (const client of [...this.#clients]) client.drain();
@@ -156,12 +158,12 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
       this.#options.logger.info(
         `draining ${this.#clients.size} HTTP connection(s), at most ${deadlineMs} ms`,
       );
-      await this.#idleWithin(deadlineMs);
+      await this.#idleness.within(deadlineMs, isIdle);
     }
     if (this.#clients.size > 0) {
       this.#options.logger.warn(`cutting off ${this.#clients.size} HTTP connection(s)`);
       for (const client of [...this.#clients]) client.destroy();
-      await this.#idleWithin(1000);
+      await this.#idleness.within(1000, isIdle);
     }
     clearInterval(this.#timer);
     this.#pool.stop();
@@ -287,7 +289,7 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
     const client = new ClientConnection(socket, facts, this, (closed) => {
       this.#clients.delete(closed);
       this.#isFull = false;
-      if (this.#clients.size === 0) this.#onIdle?.();
+      if (this.#clients.size === 0) this.#idleness.reached();
     });
     this.#clients.add(client);
   }
@@ -321,19 +323,5 @@ export class HttpProxy implements Part, ClientHost, Upstreams {
       const named = new Set(findApplication(this.#options.table, domain)?.backend.endpoints.map(endpointKey));
       traffic.prune((endpoint) => named.has(endpoint));
     }
-  }
-
-  #idleWithin(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      const earlier = this.#onIdle;
-      function done(): void {
-        clearTimeout(timer);
-        earlier?.();
-        resolve();
-      }
-      this.#onIdle = done;
-      if (this.#clients.size === 0) done();
-    });
   }
 }

@@ -12,6 +12,7 @@ import { setMaxListeners } from 'node:events';
 import type { Socket } from 'node:net';
 import { canonicalIp, type SocketAddress } from '../../core/address.ts';
 import { AppError, codeOf, messageOf } from '../../core/errors.ts';
+import { Idleness } from '../../core/idleness.ts';
 import { fullText } from '../connection-limit.ts';
 import { type DataPlane, type DataPlaneOptions, defaultLimits, type ProxyCounters } from '../data-plane.ts';
 import { Pickers } from '../pickers.ts';
@@ -36,7 +37,7 @@ export class TcpProxy implements DataPlane {
   #refused = 0;
   #accepted = 0;
   #isFull = false;
-  #onIdle: (() => void) | undefined;
+  readonly #idleness = new Idleness();
   #address: SocketAddress | undefined;
 
   constructor(options: TcpProxyOptions) {
@@ -79,32 +80,18 @@ export class TcpProxy implements DataPlane {
   }
 
   async stop(deadlineMs: number): Promise<void> {
+    const isIdle = () => this.#active === 0;
     this.#listener.close();
     if (this.#active > 0 && deadlineMs > 0) {
       this.#options.logger.info(`draining ${this.#active} connection(s), at most ${deadlineMs} ms`);
-      await this.#idleWithin(deadlineMs);
+      await this.#idleness.within(deadlineMs, isIdle);
     }
     if (this.#active > 0) {
       this.#options.logger.warn(`cutting off ${this.#active} connection(s)`);
       this.#cutOff.abort();
-      await this.#idleWithin(1000);
+      await this.#idleness.within(1000, isIdle);
     }
     this.#pickers.stop();
-  }
-
-  #idleWithin(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      // A second stop (the operator has lost patience) must not leave the first one waiting.
-      const earlier = this.#onIdle;
-      function done(): void {
-        clearTimeout(timer);
-        earlier?.();
-        resolve();
-      }
-      this.#onIdle = done;
-      if (this.#active === 0) done();
-    });
   }
 
   #accept(socket: Socket): void {
@@ -144,7 +131,7 @@ export class TcpProxy implements DataPlane {
         else this.#refused++;
         this.#active--;
         this.#isFull = false;
-        if (this.#active === 0) this.#onIdle?.();
+        if (this.#active === 0) this.#idleness.reached();
       },
     );
   }
