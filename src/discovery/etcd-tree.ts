@@ -14,9 +14,10 @@ export interface EtcdTreeOptions {
   /**
    * Told all values by the whole key, after each reading and each change. The map is the tree's own.
    *
-   * @param isReading they have been read anew, by a new session or after a compaction
+   * @param changed the keys that were written or removed, though it were both in one moment; undefined = all have been
+   *                read anew, by a new session or after a compaction
    */
-  readonly onValues: (values: ReadonlyMap<string, string>, isReading: boolean) => void;
+  readonly onValues: (values: ReadonlyMap<string, string>, changed: ReadonlySet<string> | undefined) => void;
   /** This path cannot be read or watched, though the servers answer; tried again. */
   readonly onRefused: (error: AppError) => void;
   /** No server can be used; the connection tries again, and has logged it. */
@@ -85,7 +86,7 @@ class EtcdTree implements SessionFollower {
     if (!read.ok) return { kind: 'refused', error: read.error };
     this.#values.clear();
     for (const [key, value] of read.value.values) this.#values.set(key, value);
-    this.#options.onValues(this.#values, true);
+    this.#options.onValues(this.#values, undefined);
     const take = (changes: readonly EtcdChange[]) => {
       onChange();
       this.#apply(changes);
@@ -101,6 +102,6 @@ class EtcdTree implements SessionFollower {
       if (value === undefined) this.#values.delete(key);
       else this.#values.set(key, value);
     }
-    this.#options.onValues(this.#values, false);
+    this.#options.onValues(this.#values, new Set(changes.map(({ key }) => key)));
   }
 }

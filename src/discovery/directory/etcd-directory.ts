@@ -90,10 +90,13 @@ export class EtcdDirectory implements Directory {
       const tree = {
         ...{ connections, servers, path, sleep },
         text: describeSource({ kind: 'etcd', servers, path, tags: [] }),
-        onValues: (values: ReadonlyMap<string, string>, isReading: boolean) => {
-          const below = new Map([...values].map(([key, value]) => [key.slice(path.length + 1), value]));
+        onValues: (values: ReadonlyMap<string, string>, changed: ReadonlySet<string> | undefined) => {
+          const name = (key: string) => key.slice(path.length + 1);
+          const below = new Map([...values].map(([key, value]) => [name(key), value]));
           this.#stored.set(root, below);
-          this.#take(root, lost.complete(root, below, this.#values.get(root), isReading), onListing);
+          if (changed === undefined) lost.onRead(root, below, this.#values.get(root));
+          else lost.onChanged(root, [...changed].map(name));
+          this.#take(root, lost.complete(root, below), onListing);
         },
         onRefused: (error: AppError) => this.#refused(root, error, onListing),
         onDown: (error: AppError) => this.#fail(error, onListing),

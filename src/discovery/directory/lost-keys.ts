@@ -1,7 +1,7 @@
 /**
  * What a registry has forgotten. A server that comes back without its data, or that has been away for longer than its
  * leases, has keys again as soon as their writers have noticed: until then those are taken for being there. A key that is
- * seen again is the registry's own from then on, and its removal counts at once.
+ * written or removed is the registry's own from then on.
  */
 export class LostKeys {
   readonly #graceMs: number;
@@ -18,31 +18,16 @@ export class LostKeys {
   }
 
   /**
-   * Completes what is known of a root.
+   * A root was read anew.
    *
    * @param before what was known of it before; undefined = nothing, and nothing can have been lost
-   * @param isReading the root was read anew; else one of its changes has come
    */
-  complete(
+  onRead(
     root: string,
     values: ReadonlyMap<string, string>,
     before: ReadonlyMap<string, string> | undefined,
-    isReading: boolean,
-  ): ReadonlyMap<string, string> {
-    if (isReading && before !== undefined) this.#lose(root, values, before);
-    const lost = this.#lost.get(root);
-    if (lost === undefined) return values;
-    for (const key of values.keys()) lost.keys.delete(key);
-    return new Map([...lost.keys, ...values]);
-  }
-
-  stop(): void {
-    for (const { timer } of this.#lost.values()) clearTimeout(timer);
-    this.#lost.clear();
-  }
-
-  #lose(root: string, values: ReadonlyMap<string, string>, before: ReadonlyMap<string, string>): void {
-    const keys = new Map([...before].filter(([key]) => !values.has(key)));
+  ): void {
+    const keys = new Map([...(before ?? [])].filter(([key]) => !values.has(key)));
     clearTimeout(this.#lost.get(root)?.timer);
     this.#lost.delete(root);
     if (keys.size === 0) return;
@@ -51,5 +36,22 @@ export class LostKeys {
       this.#onOver(root);
     }, this.#graceMs);
     this.#lost.set(root, { keys, timer });
+  }
+
+  /** Keys of a root were written or removed, or one after the other so quickly that nothing else shows it. */
+  onChanged(root: string, changed: Iterable<string>): void {
+    const lost = this.#lost.get(root);
+    for (const key of changed) lost?.keys.delete(key);
+  }
+
+  /** What a root has, and what it has lost. */
+  complete(root: string, values: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
+    const lost = this.#lost.get(root);
+    return lost === undefined ? values : new Map([...lost.keys, ...values]);
+  }
+
+  stop(): void {
+    for (const { timer } of this.#lost.values()) clearTimeout(timer);
+    this.#lost.clear();
   }
 }

@@ -30,8 +30,9 @@ export function readRegistrations(values: ReadonlyMap<string, ReadonlyMap<string
   >();
   const skipped: SkippedValue[] = [];
   let count = 0;
-  for (const [root, below] of values) {
-    // By code unit, so that the order of a set is the same everywhere.
+  // By code unit, so that the order of a set is the same everywhere.
+  for (const root of [...values.keys()].sort()) {
+    const below = values.get(root) ?? new Map<string, string>();
     for (const key of [...below.keys()].sort()) {
       if (++count > maxKeys) {
         skipped.push({

@@ -8,6 +8,7 @@ import type { ContainerFeed } from '../../../src/docker/feed.ts';
 import type { Gateway } from '../../../src/gateway/gateway.ts';
 import { type GatewaySettings, startGateway } from '../../../src/gateway/start.ts';
 import { RecordingLogger } from '../../support/recording-logger.ts';
+import { until } from '../../support/updates.ts';
 
 /** A gateway on a free port, before a real registry. */
 export class GatewayBed implements AsyncDisposable {
@@ -55,14 +56,17 @@ export class GatewayBed implements AsyncDisposable {
     return `${response.statusCode} ${await text(response)}`;
   }
 
-  /** Waits until the status is as it should be. The test's own time limit bounds the wait. */
+  /** Waits until the status is as it should be. */
   async until(fits: (status: ReturnType<Gateway['status']>) => boolean): Promise<void> {
-    while (!fits(this.gateway.status())) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(
+      () => fits(this.gateway.status()),
+      () => `${fits}, with ${JSON.stringify(this.gateway.status())}`,
+    );
   }
 
   /** Waits until a request is answered so. */
   async answers(host: string, expected: string): Promise<void> {
-    while ((await this.get(host)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(async () => (await this.get(host)) === expected, `${host} answers ${expected}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -137,7 +141,10 @@ export async function greeting(port: number, host = '127.0.0.1'): Promise<string
 
 /** Waits until a port greets so. */
 export async function greets(port: number, expected: string, host?: string): Promise<void> {
-  while ((await greeting(port, host)) !== expected) await new Promise((resolve) => setTimeout(resolve, 20));
+  await until(
+    async () => (await greeting(port, host)) === expected,
+    `port ${port} greets with '${expected}'`,
+  );
 }
 
 /** A port that is free on every address now. */
