@@ -5,7 +5,7 @@ const floors = [
   ['cli'],
   ['ambassador'],
   ['localhost', 'gateway'],
-  ['admin', 'http', 'nat'],
+  ['admin', 'http', 'nat', 'steering'],
   ['proxy', 'kernel'],
   ['route'],
   ['caller'],

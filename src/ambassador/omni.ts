@@ -1,7 +1,7 @@
 /**
  * The ambassador: builds the parts, joins them, and starts them from the bottom up.
  *
- *     docker feed -> callers -> route writer -> route table -> proxy <- nat rules
+ *     docker feed -> callers -> route writer -> route table -> proxy <- interception
  *                               sources (DNS, etcd, Consul, …)
  *
  * Everything that it starts goes onto the stack that it is given; stopping that stack stops the ambassador.
@@ -18,7 +18,6 @@ import { beginKernelPath } from '../kernel/begin.ts';
 import type { KernelMode } from '../kernel/mode.ts';
 import { beginLocalhost, helperEntry } from '../localhost/begin.ts';
 import { setOwnRules } from '../localhost/own-rules.ts';
-import { beginRules } from '../nat/begin.ts';
 import { readReach } from '../nat/reach.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import { OwnAddresses } from '../sys/own-addresses.ts';
@@ -26,13 +25,13 @@ import { describeCallers } from './describe-callers.ts';
 import type { ProxySettings } from './settings.ts';
 import { findSelf } from './start-feed.ts';
 import { startHealth } from './start-health.ts';
+import { type InterceptionMode, startInterception } from './start-interception.ts';
 import { describeProxy, startProxy } from './start-proxy.ts';
 import { startRoutes } from './start-routes.ts';
 
 export interface OmniSettings extends ProxySettings {
   readonly rules: RuleSettings;
-  /** False leaves the rules to `--setup-iptables`. */
-  readonly manageRules: boolean;
+  readonly interception: InterceptionMode;
   /** True has a helper container set the rules, where this process may not: as connectable did. */
   readonly rulesByHelper?: boolean;
   /** Whether `localhost:<port>` of containers with `connect.<port>` labels is led here. */
@@ -96,8 +95,8 @@ export async function startOmni(settings: OmniSettings, board: StatusBoard, part
   const { rulesByHelper = false } = settings;
   if (rulesByHelper) await setOwnRules(self, settings.port, helperEntry({ engine, feed, selfId }), logger);
   // Who said nothing has not asked for rules on the host.
-  const manageRules = settings.manageRules && !(rulesByHelper && self?.networkMode === 'host');
-  await beginRules(settings.rules, { manageRules, selfName: self?.name, logger, parts });
+  const mode = rulesByHelper && self?.networkMode === 'host' ? 'off' : settings.interception;
+  await startInterception(settings.rules, { mode, proxy, selfName: self?.name, logger, parts });
   if (settings.leadsLocalhost) {
     await beginLocalhost({ engine, feed, selfId, rules: settings.rules, logger, parts });
   }

@@ -1,20 +1,20 @@
 import type { StatusBoard } from '../admin/status-board.ts';
 import type { Backend } from '../backend/backend.ts';
 import type { PartStack } from '../core/part.ts';
-import { beginRules } from '../nat/begin.ts';
 import type { RuleSettings } from '../nat/settings.ts';
 import { OwnAddresses } from '../sys/own-addresses.ts';
 import { noCaller, startForwardRoutes } from './forward.ts';
 import type { ProxySettings } from './settings.ts';
 import { startHealth } from './start-health.ts';
+import { type InterceptionMode, startInterception } from './start-interception.ts';
 import { describeProxy, startProxy } from './start-proxy.ts';
 
 export interface ServicesSettings extends ProxySettings {
   /** By the port that is dialled, whatever the address. */
   readonly backends: ReadonlyMap<number, Backend>;
   readonly rules: RuleSettings;
-  /** False leaves the rules to the operator. */
-  readonly manageRules: boolean;
+  /** off leaves the rules to the operator. */
+  readonly interception: InterceptionMode;
 }
 
 /**
@@ -28,6 +28,7 @@ export async function startServices(
   parts: PartStack,
 ): Promise<void> {
   const { logger } = board;
+  const { interception: mode } = settings;
   const { table, health } = await startForwardRoutes(settings, settings.backends, board, parts);
   const own = await parts.begin(new OwnAddresses(logger));
   // Where the rules are the operator's, a connection from here is no probe but a program in this very container.
@@ -35,11 +36,11 @@ export async function startServices(
     routes: table,
     health,
     awaitCaller: noCaller,
-    own: settings.manageRules ? own : undefined,
+    own: mode === 'off' ? undefined : own,
     destination: 'redirected',
   });
-  if (settings.manageRules) {
-    await beginRules(settings.rules, { manageRules: true, selfName: undefined, logger, parts });
+  if (mode !== 'off') {
+    await startInterception(settings.rules, { mode, proxy, selfName: undefined, logger, parts });
   } else logger.info('no rules are set: --redirect or --dnat sets them, or your own lead to this port');
   parts.defer((deadlineMs) => proxy.stop(deadlineMs));
   await startHealth(settings, board, parts, () => describeProxy(proxy));

@@ -15,11 +15,18 @@ import { loadLibrary } from '../sys/library.ts';
 import { refusalReason } from './verifier-log.ts';
 
 /** enum bpf_map_type */
-export const mapType = { hash: 1, array: 2, socketStorage: 24 } as const;
+export const mapType = { hash: 1, array: 2, sockets: 15, socketStorage: 24 } as const;
 
-/** enum bpf_attach_type, of the hooks at sockets' calls. */
-export const attachType = { connect4: 10, connect6: 11, getpeername4: 29, getpeername6: 30 } as const;
-export type SocketHook = keyof typeof attachType;
+/** Where a program can be hooked in: enum bpf_prog_type, enum bpf_attach_type. */
+const hooks = {
+  connect4: { program: 18, attach: 10 },
+  connect6: { program: 18, attach: 11 },
+  getpeername4: { program: 18, attach: 29 },
+  getpeername6: { program: 18, attach: 30 },
+  /** Which listening socket an arriving connection goes to. Linux 5.9. */
+  socketLookup: { program: 30, attach: 36 },
+} as const;
+export type Hook = keyof typeof hooks;
 
 /** BPF_F_NO_PREALLOC: a value gets its memory when it is set. */
 export const noPreallocation = 1;
@@ -43,19 +50,19 @@ export interface Bpf {
   /** @throws AppError ERR_SYSCALL */
   loadTypes(types: Buffer): number;
   /**
-   * Loads a program for a hook at sockets' calls.
+   * Loads a program for a hook.
    *
    * @param code as `Assembler.bytes` makes it
    * @throws AppError ERR_SYSCALL with the verifier's reason; its whole log is the cause
    */
-  loadSocketHook(name: string, hook: SocketHook, code: Buffer): number;
+  loadProgram(name: string, hook: Hook, code: Buffer): number;
   /**
-   * Attaches a program to a cgroup until the descriptor is closed, also by the end of the process.
+   * Attaches a program until the descriptor is closed, also by the end of the process.
    *
-   * @param cgroup descriptor of the cgroup's directory
+   * @param target descriptor of what it is attached to: a cgroup's directory; for `socketLookup`, a network namespace
    * @throws AppError ERR_SYSCALL; EPERM also where another program holds the hook for itself alone
    */
-  link(program: number, cgroup: number, hook: SocketHook): number;
+  link(program: number, target: number, hook: Hook): number;
   /** Sets a value, whatever was there. @throws AppError ERR_SYSCALL; E2BIG where the map is full */
   update(map: number, key: Buffer, value: Buffer): void;
   /** @returns false where the map has no such key. @throws AppError ERR_SYSCALL */
@@ -78,14 +85,12 @@ const command = {
 /** The number of bpf(2), which each architecture gives for itself. Little-endian ones only: the programs' bytes are. */
 const syscallNumbers: Readonly<Record<string, number>> = { x64: 321, arm64: 280 };
 
-/** BPF_PROG_TYPE_CGROUP_SOCK_ADDR */
-const socketAddressProgram = 18;
 /** Bytes of union bpf_attr that are handed over; the kernel takes what it does not know for zeros. */
 const attributeSize = 72;
 /** Bytes; the log of a refused program ends with the reason, and is cut at its beginning where it is longer. */
 const logSize = 1 << 20;
 
-const consequence = 'the kernel path needs it; the proxy does without';
+const consequence = 'the kernel path and steering need it; the proxy does without';
 
 /** @throws AppError ERR_CANNOT_START where libc cannot be called on this platform */
 export async function loadBpf(): Promise<Bpf> {
@@ -140,15 +145,15 @@ export async function loadBpf(): Promise<Bpf> {
       return fd;
     },
 
-    loadSocketHook(name, hook, code) {
+    loadProgram(name, hook, code) {
       const attributes = Buffer.alloc(attributeSize);
       const license = Buffer.alloc(1);
-      attributes.writeUInt32LE(socketAddressProgram, 0);
+      attributes.writeUInt32LE(hooks[hook].program, 0);
       attributes.writeUInt32LE(code.length / 8, 4);
       attributes.writeBigUInt64LE(at(code), 8);
       attributes.writeBigUInt64LE(at(license), 16);
       writeName(attributes, 48, name);
-      attributes.writeUInt32LE(attachType[hook], 68);
+      attributes.writeUInt32LE(hooks[hook].attach, 68);
       const fd = call('loadProgram', attributes);
       if (fd >= 0) return fd;
       // Once more, for the reason: a log is work that a program which loads does not need.
@@ -163,9 +168,9 @@ export async function loadBpf(): Promise<Bpf> {
       throw callFailed(`program ${name}`, errnoName(refused), text);
     },
 
-    link(program, cgroup, hook) {
+    link(program, target, hook) {
       const attributes = Buffer.alloc(16);
-      for (const [index, word] of [program, cgroup, attachType[hook], 0].entries()) {
+      for (const [index, word] of [program, target, hooks[hook].attach, 0].entries()) {
         attributes.writeUInt32LE(word, 4 * index);
       }
       const fd = call('createLink', attributes);

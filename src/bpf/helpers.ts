@@ -1,4 +1,4 @@
-/** Numbers of the kernel's helpers (uapi/linux/bpf.h, enum bpf_func_id) and the Linux version that brought each to connect hooks. */
+/** Numbers of the kernel's helpers (uapi/linux/bpf.h, enum bpf_func_id) and the Linux version that brought each to the hooks here. */
 export const helper = {
   /** (map, key) -> the value's address or 0 */
   mapLookup: 1,
@@ -12,6 +12,8 @@ export const helper = {
   socketStorage: 107,
   /** (context) -> the network namespace's number, never given twice. Linux 5.7 */
   namespaceCookie: 122,
+  /** (context, socket, flags) -> 0, or an error's number below zero: the connection goes to that listening socket. Linux 5.9 */
+  assignSocket: 124,
 } as const;
 
 /** BPF_SK_STORAGE_GET_F_CREATE: a socket without a value gets one. */

@@ -110,8 +110,8 @@ export const flagGroups: readonly FlagGroup[] = [
       },
       {
         name: 'rules',
-        value: 'auto|off',
-        help: 'with --omnimode: auto (default) sets the rules where NET_ADMIN allows it; off leaves them to --setup-iptables',
+        value: 'auto|steer|nat|off',
+        help: "with --omnimode, what brings connections here: auto (default) steers them at the kernel's socket lookup where BPF and NET_ADMIN allow it, else sets nat rules; steer, nat: that or no start; off leaves rules to --setup-iptables",
       },
       {
         name: 'localhost',

@@ -5,7 +5,7 @@ import { parsePort } from '../core/address.ts';
 import type { Command } from './command.ts';
 import { readRegistries, readServiceDiscovery } from './discovery-settings.ts';
 import { variableNotices } from './obsolete.ts';
-import { readLeadsLocalhost, readManageRules, readRules, readRun, readSettings } from './settings.ts';
+import { readInterception, readLeadsLocalhost, readRules, readRun, readSettings } from './settings.ts';
 import type { Values } from './values.ts';
 
 /** embassy's own default, where it is not told otherwise. */
@@ -35,12 +35,13 @@ export function readEmbassy(values: Values, argc: number): Command | undefined {
   const run = readRun(values);
   const services = readDiscovery(values);
   const rules = readRules(values, port, isDnat);
-  const manageRules = readManageRules(values) && (isDnat || isRedirect);
+  const mode = readInterception(values);
+  const interception = isDnat || isRedirect ? mode : 'off';
   const leadsLocalhost = readLeadsLocalhost(values);
   if (provider === 'static') {
     const backends = readServices(values, services);
     const trusted = { allowLocalTargets: true };
-    return { kind: 'services', run, settings: { ...settings, ...trusted, backends, rules, manageRules } };
+    return { kind: 'services', run, settings: { ...settings, ...trusted, backends, rules, interception } };
   }
   if (values.isGiven('services')) values.problems.push('--services: belongs to --provider static');
   const registries = readRegistries(values);
@@ -49,7 +50,7 @@ export function readEmbassy(values: Values, argc: number): Command | undefined {
   return {
     kind: 'omni',
     run,
-    settings: { ...settings, ...prefix, rules, manageRules, leadsLocalhost, services, registries },
+    settings: { ...settings, ...prefix, rules, interception, leadsLocalhost, services, registries },
   };
 }
 

@@ -2,9 +2,9 @@ import type { Command } from './command.ts';
 import { readRegistries, readServiceDiscovery } from './discovery-settings.ts';
 import { defaultPort } from './read-forward.ts';
 import {
+  readInterception,
   readKernelMode,
   readLeadsLocalhost,
-  readManageRules,
   readRules,
   readRun,
   readSettings,
@@ -20,7 +20,7 @@ export function readOmni(values: Values): Extract<Command, { kind: 'omni' }> {
     settings: {
       ...readSettings(values, port),
       rules: readRules(values, port),
-      manageRules: readManageRules(values),
+      interception: readInterception(values),
       kernel: readKernelMode(values),
       leadsLocalhost: readLeadsLocalhost(values),
       services: readServiceDiscovery(values),

@@ -1,5 +1,6 @@
 /** What the commands are told, read from flags and environment; what is wrong is gathered in `values.problems`. */
 import type { ProxySettings } from '../ambassador/settings.ts';
+import { type InterceptionMode, interceptionModes } from '../ambassador/start-interception.ts';
 import { canonicalIp, parsePort } from '../core/address.ts';
 import type { EngineOptions } from '../docker/engine.ts';
 import { type KernelMode, kernelModes } from '../kernel/mode.ts';
@@ -84,18 +85,15 @@ export function readSettings(values: Values, port: number): ProxySettings {
   };
 }
 
-/** Whether the ambassador sets its rules itself. */
-export function readManageRules(values: Values): boolean {
-  return readAuto(values, 'rules');
+/** What brings the connections to the proxy. */
+export function readInterception(values: Values): InterceptionMode {
+  const read = (text: string) => interceptionModes.find((mode) => mode === text);
+  return values.read('rules', `one of ${interceptionModes.join(', ')}`, read) ?? 'auto';
 }
 
 /** Whether `localhost:<port>` of containers with `connect.<port>` labels is led to the ambassador. */
 export function readLeadsLocalhost(values: Values): boolean {
-  return readAuto(values, 'localhost');
-}
-
-function readAuto(values: Values, name: string): boolean {
-  return values.read(name, 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
+  return values.read('localhost', 'auto or off', (text) => ({ auto: true, off: false })[text]) ?? true;
 }
 
 export function readKernelMode(values: Values): KernelMode | undefined {

@@ -1,14 +1,14 @@
 import { closeSync } from 'node:fs';
-import type { Bpf, SocketHook } from '../bpf/bpf.ts';
+import type { Bpf, Hook } from '../bpf/bpf.ts';
 import { connect4, connect6, getpeername4, getpeername6, type MapDescriptors } from './programs.ts';
 
-const programs: Readonly<Record<SocketHook, (maps: MapDescriptors) => Buffer>> = {
+const programs = {
   // What is shown comes before what is done: no socket is ever led away without showing what it dialled.
   getpeername4,
   getpeername6,
   connect4,
   connect6,
-};
+} satisfies Partial<Record<Hook, (maps: MapDescriptors) => Buffer>>;
 
 /**
  * Loads the programs and hooks them in for every process below a cgroup.
@@ -23,15 +23,12 @@ export function attachHooks(bpf: Bpf, maps: MapDescriptors, cgroup: number): () 
     for (const link of links.splice(0).reverse()) closeSync(link);
   };
   try {
-    for (const [hook, assemble] of Object.entries(programs) as [
-      SocketHook,
-      (typeof programs)[SocketHook],
-    ][]) {
+    for (const hook of Object.keys(programs) as (keyof typeof programs)[]) {
       // 15 characters are what a name has.
-      const program = bpf.loadSocketHook(
+      const program = bpf.loadProgram(
         `nuncio_${hook.replace('getpeername', 'peer')}`,
         hook,
-        assemble(maps),
+        programs[hook](maps),
       );
       try {
         links.push(bpf.link(program, cgroup, hook));

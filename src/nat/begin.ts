@@ -1,7 +1,8 @@
+import { messageOf } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { PartStack } from '../core/part.ts';
 import { commandRunner } from './command.ts';
-import { describeInstall, findRules } from './install.ts';
+import { describeInstall, findRules, removeRules } from './install.ts';
 import { RuleKeeper } from './keeper.ts';
 import { type RuleSettings, refuseHost, ruleSetOf, wouldTakeHost } from './settings.ts';
 import { linuxSystem } from './system.ts';
@@ -48,4 +49,15 @@ export async function beginRules(settings: RuleSettings, options: BeginRulesOpti
   logger.warn(
     `nat rules are ${found.kind === 'absent' ? 'missing' : 'perhaps missing'} (${found.reason}); set them with: docker run --rm --privileged --net ${network} nuncio --setup-iptables${flags}${port} (or run this container with --cap-add NET_ADMIN)`,
   );
+}
+
+/** What an earlier run may have left, where something else brings the connections now. Never throws. */
+export async function removeOlderRules(logger: Logger): Promise<void> {
+  try {
+    const { removedFrom } = await removeRules({ run: commandRunner(), system: linuxSystem(), logger });
+    if (removedFrom.length > 0) logger.info('nat rules: older ones removed', { from: removedFrom });
+  } catch (thrown) {
+    // Without nft and iptables there are none; else these lead to the same port, or to one that nobody listens on.
+    logger.debug('nat rules: cannot look for older ones', { reason: messageOf(thrown) });
+  }
 }

@@ -76,6 +76,8 @@ export interface DataPlane extends Part {
   /** The bound address; undefined before `start`. */
   readonly address: SocketAddress | undefined;
   readonly counters: ProxyCounters;
+  /** Descriptor of its listening socket while it listens, the first where there are several; absent: none to give away. */
+  readonly listener?: number | undefined;
   /** What each endpoint has carried, at most about a second old. */
   traffic(): readonly EndpointTraffic[];
   /** What carries the bytes, for the log: `2 workers`. */

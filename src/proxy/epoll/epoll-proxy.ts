@@ -55,6 +55,10 @@ export class EpollProxy implements DataPlane, Tenant {
     return this.#listeners?.address;
   }
 
+  get listener(): number | undefined {
+    return this.#isDeaf ? undefined : this.#listeners?.fds[0];
+  }
+
   get counters(): ProxyCounters {
     return this.#total.total();
   }

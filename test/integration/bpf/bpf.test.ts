@@ -43,7 +43,7 @@ describe('maps', () => {
 
 describe('programs', () => {
   it('load where the verifier takes them', () => {
-    closeSync(bpf.loadSocketHook('test', 'connect4', new Assembler().move('r0', 1).exit().bytes()));
+    closeSync(bpf.loadProgram('test', 'connect4', new Assembler().move('r0', 1).exit().bytes()));
   });
 
   it('are refused with the reason in one line, and the whole log behind it', () => {
@@ -57,7 +57,7 @@ describe('programs', () => {
       ],
     ];
     for (const [code, message] of cases) {
-      const error = refusal(() => bpf.loadSocketHook('test', 'connect4', code.bytes()));
+      const error = refusal(() => bpf.loadProgram('test', 'connect4', code.bytes()));
       assert.match(error.message, message);
       assert.ok(String(error.cause).includes(error.message.split(': ').at(-1) ?? '-'));
     }

@@ -33,8 +33,8 @@ describe('omni mode', () => {
     assert.equal(settings.engine.host, 'unix:///var/run/docker.sock');
     assert.deepEqual(settings.rules, { proxyPort: 10_000 });
     assert.deepEqual(
-      [settings.manageRules, settings.allowLocalTargets, settings.maxConnections],
-      [true, false, undefined],
+      [settings.interception, settings.allowLocalTargets, settings.maxConnections],
+      ['auto', false, undefined],
     );
     assert.deepEqual(run, { logLevel: 'info', drainMs: 30_000 });
   });
@@ -78,7 +78,7 @@ describe('omni mode', () => {
   });
 
   it('leaves the rules to somebody else with --rules off', () => {
-    assert.equal(parsed('omni', '--omnimode --rules off').settings.manageRules, false);
+    assert.equal(parsed('omni', '--omnimode --rules off').settings.interception, 'off');
   });
 
   it('leads localhost of labelled containers, unless --localhost says off', () => {
@@ -188,8 +188,8 @@ describe('embassy', () => {
     assert.equal(settings.port, 9998);
     assert.deepEqual(settings.rules, { proxyPort: 9998, dnat: { proxyIps: ['172.17.42.1'], takePorts: [] } });
     assert.deepEqual(
-      [settings.manageRules, run.logLevel, settings.engine.host],
-      [true, 'info', 'unix:///d.sock'],
+      [settings.interception, run.logLevel, settings.engine.host],
+      ['auto', 'info', 'unix:///d.sock'],
     );
     const server = { host: 'host', port: 8500 };
     assert.deepEqual(settings.services, { kind: 'consul', server, passing: true });
@@ -220,14 +220,14 @@ describe('embassy', () => {
 
   it('as a container with links, and without rules of its own', () => {
     const redirect = parsed('omni', '--redirect -provider=docker -discovery=etcd://H:4001').settings;
-    assert.deepEqual([redirect.rules, redirect.manageRules], [{ proxyPort: 9999 }, true]);
+    assert.deepEqual([redirect.rules, redirect.interception], [{ proxyPort: 9999 }, 'auto']);
     const bare = parsed('omni', '-interface docker0 -discovery etcd://HOST:2379 -v=0 -p=3232').settings;
-    assert.deepEqual([bare.port, bare.manageRules], [3232, false]);
+    assert.deepEqual([bare.port, bare.interception], [3232, 'off']);
   });
 
   it('without any argument, by DISCOVERY alone', () => {
     const { settings } = parsed('omni', '', { DISCOVERY: 'etcd://HOST:4001' });
-    assert.deepEqual([settings.port, settings.manageRules], [9999, true]);
+    assert.deepEqual([settings.port, settings.interception], [9999, 'auto']);
     assert.deepEqual(settings.rules.dnat, { proxyIps: [], takePorts: [] });
     assert.equal(settings.services?.kind, 'etcd');
   });
@@ -245,7 +245,7 @@ describe('embassy', () => {
       [80, ['frontend_http', [], false]],
       [3306, ['mysql', ['a', 'b'], false]],
     ]);
-    assert.deepEqual([settings.port, settings.manageRules], [9999, false]);
+    assert.deepEqual([settings.port, settings.interception], [9999, 'off']);
   });
 
   it('reads its other flags', () => {
@@ -356,7 +356,7 @@ describe('what is wrong is said, all of it', () => {
     ['--omnimode --drain 5', /--drain: expected a time/],
     ['--omnimode --log-level loud', /--log-level: expected one of error, warn, info, debug/],
     ['--omnimode --max-connections 0', /--max-connections: expected a number/],
-    ['--omnimode --rules maybe', /--rules: expected auto or off/],
+    ['--omnimode --rules maybe', /--rules: expected one of auto, steer, nat, off/],
     ['--omnimode --take-ports 80', /--take-ports: belongs to --dnat/],
     ['--omnimode --dnat --take-ports 80,x', /--take-ports: expected ports/],
     ['--omnimode --dnat --proxy-ip docker0', /--proxy-ip: expected IP addresses/],
