@@ -4,6 +4,7 @@ import type { PartStack } from '../core/part.ts';
 import { beginRules, removeOlderRules } from '../nat/begin.ts';
 import { canManageRules } from '../nat/capabilities.ts';
 import { type RuleSettings, ruleSetOf, wouldTakeHost } from '../nat/settings.ts';
+import { applyTracking } from '../nat/tracking.ts';
 import type { DataPlane } from '../proxy/data-plane.ts';
 import { beginSteering } from '../steering/begin.ts';
 
@@ -28,11 +29,12 @@ export interface InterceptionOptions {
  */
 export async function startInterception(settings: RuleSettings, options: InterceptionOptions): Promise<void> {
   const { mode, logger } = options;
+  if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
   if (mode === 'auto' || mode === 'steer') {
     const why = await steer(settings, options);
     if (why === undefined) return;
     if (mode === 'steer') throw new AppError('ERR_CANNOT_START', `--rules=steer, but ${why}`);
-    logger.info(`steering off: ${why}; nat rules bring the connections`);
+    logger.info(`steering off: ${why}; the connections are left to nat rules`);
   }
   await beginRules(settings, { ...options, manageRules: mode !== 'off' });
 }
@@ -44,7 +46,7 @@ async function steer(settings: RuleSettings, options: InterceptionOptions): Prom
   if (settings.dnat !== undefined) return '--dnat is done by nat rules';
   const rules = await ruleSetOf(settings);
   if (await wouldTakeHost(rules)) return 'this is the network of the host';
-  if (!canManageRules()) return 'the capability NET_ADMIN is missing (--cap-add NET_ADMIN --cap-add BPF)';
+  if (!canManageRules()) return 'CAP_NET_ADMIN is missing (--cap-add NET_ADMIN --cap-add BPF)';
   const { proxyPort, exceptPorts } = rules;
   const why = await beginSteering({ proxyPort, exceptPorts, listener: proxy.listener, logger, parts });
   if (why === undefined) await removeOlderRules(logger);

@@ -111,7 +111,7 @@ export const flagGroups: readonly FlagGroup[] = [
       {
         name: 'rules',
         value: 'auto|steer|nat|off',
-        help: "with --omnimode, what brings connections here: auto (default) steers them at the kernel's socket lookup where BPF and NET_ADMIN allow it, else sets nat rules; steer, nat: that or no start; off leaves rules to --setup-iptables",
+        help: "with --omnimode, what brings connections here: auto (default) steers them at the kernel's socket lookup where the capabilities BPF and NET_ADMIN allow it, else sets nat rules; steer, nat: this one or no start; off leaves it to rules of somebody else's (--setup-iptables)",
       },
       {
         name: 'localhost',

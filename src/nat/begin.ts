@@ -6,7 +6,6 @@ import { describeInstall, findRules, removeRules } from './install.ts';
 import { RuleKeeper } from './keeper.ts';
 import { type RuleSettings, refuseHost, ruleSetOf, wouldTakeHost } from './settings.ts';
 import { linuxSystem } from './system.ts';
-import { applyTracking } from './tracking.ts';
 
 export interface BeginRulesOptions {
   /** False leaves the rules to `--setup-iptables`. */
@@ -27,7 +26,6 @@ export async function beginRules(settings: RuleSettings, options: BeginRulesOpti
   const { manageRules, selfName, logger, parts } = options;
   const rules = await ruleSetOf(settings);
   const system = linuxSystem();
-  if (settings.tracking !== undefined) await applyTracking(settings.tracking, logger);
   if (manageRules && system.canManageRules()) {
     await refuseHost(rules);
     const keeper = await parts.begin(new RuleKeeper({ rules, run: commandRunner(), system, logger }));

@@ -40,7 +40,9 @@ export async function beginSteering(options: BeginSteeringOptions): Promise<stri
 /** What is missing and how to come by it, in one line. */
 export function adviseOn(thrown: unknown): string {
   if (!(thrown instanceof AppError) || thrown.syscall !== 'bpf') return messageOf(thrown);
-  if (thrown.errno === 'EPERM') return 'programs may not be loaded (--cap-add BPF --cap-add NET_ADMIN)';
+  // Engines before 23.0 do not know BPF by name, and their seccomp profile ties bpf(2) to SYS_ADMIN.
+  if (thrown.errno === 'EPERM')
+    return 'programs may not be loaded (--cap-add BPF; before Docker 23, SYS_ADMIN)';
   if (thrown.errno === 'ENOSYS') return 'this kernel has no bpf(2)';
   // An unknown kind of program or map, or a field that is not there: Linux before 5.17.
   if (thrown.errno === 'EINVAL' || thrown.errno === 'EACCES')

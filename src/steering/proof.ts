@@ -6,6 +6,8 @@ import { AppError, codeOf, messageOf } from '../core/errors.ts';
 /** A connection to the same machine; more is a sign that it went elsewhere. */
 const timeoutMs = 2000;
 const loopback = ['127.0.0.1', '::1'] as const;
+/** Ports that are asked for until one is not excepted. */
+const triesForPort = 20;
 /** The namespace has no such address. */
 const absent: readonly (string | undefined)[] = ['EADDRNOTAVAIL', 'ENETUNREACH', 'EAFNOSUPPORT'];
 
@@ -39,7 +41,7 @@ export async function proveSteering(
 
 /** A port that the kernel has just had free; undefined where there is no such address. */
 async function unusedPort(ip: string, exceptPorts: readonly number[]): Promise<number | undefined> {
-  for (;;) {
+  for (let tries = 0; tries < triesForPort; tries++) {
     const server = createServer().listen(0, ip);
     try {
       await once(server, 'listening');
@@ -51,6 +53,7 @@ async function unusedPort(ip: string, exceptPorts: readonly number[]): Promise<n
     await new Promise((resolve) => server.close(resolve));
     if (!exceptPorts.includes(port)) return port;
   }
+  throw notProved(`the kernel had no port but excepted ones free at ${ip}`);
 }
 
 async function dial(ip: string, port: number): Promise<void> {
