@@ -1,4 +1,4 @@
-import type { LogFields, Logger } from '../core/log.ts';
+import type { LogFields, Logger, WrittenLines } from '../core/log.ts';
 import type { Problem } from './status.ts';
 
 /** Different problems that are kept, and characters of each. */
@@ -51,6 +51,11 @@ export class RecentProblems implements Logger {
 
   isLevelEnabled(level: string): boolean {
     return this.#to.isLevelEnabled?.(level) ?? true;
+  }
+
+  /** Of level info, so none of them is a problem. */
+  get written(): WrittenLines | undefined {
+    return this.#to.written;
   }
 
   /** How many lines there have been of each level, also those that are not kept any more. */

@@ -21,12 +21,13 @@ export class LogOutput extends Writable {
     this.#onLost = onLost;
   }
 
-  override _write(line: string, _encoding: BufferEncoding, done: () => void): void {
+  /** @param lines one, or many at a time, each with its newline */
+  override _write(lines: string, _encoding: BufferEncoding, done: () => void): void {
     if (this.#to.writableLength + this.#gatheredLength > maxWaitingBytes) {
-      this.#lost++;
+      this.#lost += lines.split('\n').length - 1;
     } else {
-      this.#gathered.push(line);
-      this.#gatheredLength += line.length;
+      this.#gathered.push(lines);
+      this.#gatheredLength += lines.length;
       // What is logged in one go is one write: a system call a line would cost more than the line.
       if (this.#gathered.length === 1) queueMicrotask(() => this.#flush());
       const lost = this.#lost;

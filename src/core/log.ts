@@ -1,5 +1,14 @@
+import type { LineFormat } from './log-line.ts';
+
 /** Fields of a log line; the fixed names are caller, backend, endpoint, connId, code. */
 export type LogFields = Readonly<Record<string, unknown>>;
+
+/** Lines of level info that somebody else has written in the logger's place: on another thread, where it costs nobody else time. */
+export interface WrittenLines {
+  readonly format: LineFormat;
+  /** @param lines as `formatLine` writes them, each with its newline */
+  take(lines: string): void;
+}
 
 /** What every room needs of a logger. The program hands in winston, a test its own. */
 export interface Logger {
@@ -9,6 +18,8 @@ export interface Logger {
   error(message: string, fields?: LogFields): void;
   /** Whether lines of a level are read by anybody; absent: all are. */
   isLevelEnabled?(level: string): boolean;
+  /** Absent: it takes none. */
+  readonly written?: WrittenLines | undefined;
 }
 
 /** Whether to make lines that only say what goes as it should. */

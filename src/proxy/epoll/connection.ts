@@ -296,21 +296,21 @@ export class Connection implements Watcher, Timed, OpenConnection {
     if (this.#isClosed || relay === undefined || dialling?.endpoint === undefined) return;
     this.#close(end, brokenSide);
     const { reports, clock } = this.#context;
-    if (!reports.logsConnections) return;
+    if (!reports.logsInfo) return;
     const { destination, connId } = this.accepted;
-    reports.connection([
-      this.#callerName,
-      formatHostPort(destination.ip, destination.port),
-      dialling.backend.text,
-      endpointKey(dialling.endpoint),
+    const fields = {
+      caller: this.#callerName,
+      destination: formatHostPort(destination.ip, destination.port),
+      backend: dialling.backend.text,
+      endpoint: endpointKey(dialling.endpoint),
       connId,
-      relay.up.moved,
-      relay.down.moved,
-      rounded(this.#connectMs),
-      rounded(clock.now - this.#begun),
+      bytesUp: relay.up.moved,
+      bytesDown: relay.down.moved,
+      connectMs: rounded(this.#connectMs),
+      totalMs: rounded(clock.now - this.#begun),
       end,
-      errno === 0 ? '' : errnoName(errno),
-    ]);
+    };
+    reports.connection(errno === 0 ? fields : { ...fields, code: errnoName(errno) });
   }
 
   /** @param end how the relay ended; undefined where there was none */

@@ -12,11 +12,16 @@ export class DestinationReader {
   readonly #kernel: Pick<Kernel, 'originalDestination' | 'ownAddress' | 'address' | 'addressLength'>;
   readonly #sockaddrs: Sockaddrs;
   readonly #kind: DestinationKind;
+  readonly #ownPort: number | undefined;
+  #isSteered = false;
 
-  constructor(kernel: Kernel, sockaddrs: Sockaddrs, kind: DestinationKind) {
+  /** @param listener the socket that accepts */
+  constructor(kernel: Kernel, sockaddrs: Sockaddrs, kind: DestinationKind, listener: number) {
     this.#kernel = kernel;
     this.#sockaddrs = sockaddrs;
     this.#kind = kind;
+    const own = this.#own(listener);
+    this.#ownPort = typeof own === 'number' ? undefined : own.port;
   }
 
   /**
@@ -26,11 +31,22 @@ export class DestinationReader {
    * @returns the address, or the number of the error
    */
   read(fd: number, family: 4 | 6): SocketAddress | number {
-    if (this.#kind === 'redirected') {
-      const result = this.#kernel.originalDestination(fd, levels[family]);
-      if (result >= 0) return this.#read();
-      if (result !== -errnos.ENOENT && result !== -errnos.ENOPROTOOPT) return -result;
+    if (this.#kind === 'own') return this.#own(fd);
+    if (this.#isSteered) {
+      // Only what somebody else's nat rules have led here has the port of the listening socket.
+      const own = this.#own(fd);
+      if (typeof own === 'number' || own.port !== this.#ownPort) return own;
     }
+    const result = this.#kernel.originalDestination(fd, levels[family]);
+    if (result >= 0) return this.#read();
+    if (result !== -errnos.ENOENT && result !== -errnos.ENOPROTOOPT) return -result;
+    const own = this.#own(fd);
+    // From the second one on it is asked first.
+    if (typeof own !== 'number' && own.port !== this.#ownPort) this.#isSteered = true;
+    return own;
+  }
+
+  #own(fd: number): SocketAddress | number {
     const result = this.#kernel.ownAddress(fd);
     return result < 0 ? -result : this.#read();
   }

@@ -1,11 +1,11 @@
 import type { SocketAddress } from '../../core/address.ts';
-import { isInfoWanted, type LogFields } from '../../core/log.ts';
+import { isInfoWanted } from '../../core/log.ts';
 import type { RouteChange } from '../../route/table.ts';
 import { type DataPlane, type DataPlaneOptions, defaultLimits, type ProxyCounters } from '../data-plane.ts';
 import type { EndpointTraffic } from '../traffic.ts';
 import { Counters, makeCounterMemory } from './counters.ts';
 import { Listeners } from './listeners.ts';
-import { type FromWorker, type FrontReport, recordLength, type ToWorker } from './messages.ts';
+import type { FromWorker, FrontReport, ToWorker } from './messages.ts';
 import type { Tenant, WorkerPool } from './pool.ts';
 import type { PoolShare } from './shared-pool.ts';
 import { TrafficSum } from './traffic-sum.ts';
@@ -135,7 +135,8 @@ export class EpollProxy implements DataPlane, Tenant {
         destination,
         limits: { ...defaultLimits, ...limits },
         maxConnections,
-        logsConnections: isInfoWanted(logger),
+        logsInfo: isInfoWanted(logger),
+        lineFormat: logger.written?.format,
       },
     });
   }
@@ -228,7 +229,10 @@ export class EpollProxy implements DataPlane, Tenant {
     this.#pool.send(thread, { kind: 'looked-up', front: this.#front, ip });
   }
 
-  #takeReport(thread: number, { lines, connections, lostLines, dials, traffic }: FrontReport): void {
+  #takeReport(
+    thread: number,
+    { lines, written, writtenCount, lostLines, dials, traffic }: FrontReport,
+  ): void {
     const { logger, health } = this.#options;
     for (const { ip, port, code } of dials) {
       if (code === undefined) health.succeeded({ ip, port });
@@ -236,28 +240,8 @@ export class EpollProxy implements DataPlane, Tenant {
     }
     if (traffic !== undefined) this.#traffic.told(thread, traffic);
     for (const { level, message, fields } of lines) logger[level](message, fields);
-    for (let at = 0; at < connections.length; at += recordLength) {
-      logger.info('connection', fieldsOf(connections, at));
-    }
+    if (writtenCount > 0) logger.written?.take(written);
     if (lostLines > 0) logger.warn(`${lostLines} line(s) of the log are lost: too many at a time`);
-    new Counters(this.#memory, thread).tookLines(lines.length + connections.length / recordLength);
+    new Counters(this.#memory, thread).tookLines(lines.length + writtenCount);
   }
-}
-
-/** The fields of a connection's log line from its record. */
-function fieldsOf(records: readonly (string | number)[], at: number): LogFields {
-  const code = records[at + 10];
-  return {
-    caller: records[at],
-    destination: records[at + 1],
-    backend: records[at + 2],
-    endpoint: records[at + 3],
-    connId: records[at + 4],
-    bytesUp: records[at + 5],
-    bytesDown: records[at + 6],
-    connectMs: records[at + 7],
-    totalMs: records[at + 8],
-    end: records[at + 9],
-    ...(code === '' ? {} : { code }),
-  };
 }

@@ -46,7 +46,7 @@ export class Front implements FrontContext {
   #trafficTold = 0;
 
   constructor(settings: FrontSettings, thread: ThreadParts) {
-    const { front, counters, limits, logsConnections, listener, destination } = settings;
+    const { counters, limits, listener, destination, front } = settings;
     this.#settings = settings;
     this.#thread = thread;
     this.lanes = thread.lanes;
@@ -57,10 +57,10 @@ export class Front implements FrontContext {
     this.limits = limits;
     this.#counters = new Counters(counters, thread.thread);
     this.#ownAddresses = new Set(settings.ownAddresses);
-    this.reports = new Reports(front, this.#counters, thread.clock, logsConnections);
+    this.reports = new Reports(settings, this.#counters, thread.clock);
     this.waiting = new Waiting((ip) => thread.post({ kind: 'who-is', front, ip }));
     const { kernel } = thread.lanes;
-    this.#destinations = new DestinationReader(kernel, this.sockaddrs, destination);
+    this.#destinations = new DestinationReader(kernel, this.sockaddrs, destination, listener);
     this.#acceptor = new Acceptor(listener, {
       ...thread,
       kernel,
@@ -116,7 +116,7 @@ export class Front implements FrontContext {
   report(withTraffic: boolean): void {
     const report = this.reports.take();
     const rows = withTraffic ? this.#changedTraffic() : undefined;
-    const news = report.lines.length + report.connections.length + report.dials.length + report.lostLines;
+    const news = report.lines.length + report.writtenCount + report.dials.length + report.lostLines;
     if (rows === undefined && news === 0) return;
     this.#thread.post(rows === undefined ? report : ({ ...report, traffic: rows } satisfies FrontReport));
   }

@@ -181,8 +181,10 @@ export class Lane {
     // A stream socket that gives less than was asked for is empty, and the next byte is a new edge (epoll(7)). An end
     // that has been told already is no new edge: it is read at once, and its FIN can go with these bytes.
     if (isShort && !isMoreToRead) from.isReadable = false;
+    // What came before a FIN has been read with it; the read that would answer 0 is spared.
+    if (isShort && from.hasEnded && !from.hasFailed && !from.isUrgent) this.isEnded = true;
     if (got >= this.#parts.bulkRead) this.#isBulk = true;
-    const sent = kernel.send(this.#to.fd, buffer, got, isShort && from.hasEnded && !from.hasFailed);
+    const sent = kernel.send(this.#to.fd, buffer, got, this.isEnded);
     if (sent === got) return true;
     if (sent < 0 && !this.#writeFailed(sent)) return false;
     this.#rest = Buffer.from(buffer.subarray(Math.max(0, sent), got));

@@ -1,8 +1,8 @@
 /** What the main thread and a worker tell each other: plain data, in order. */
 import type { LogFields } from '../../core/log.ts';
+import type { LineFormat } from '../../core/log-line.ts';
 import type { RouteChange } from '../../route/table.ts';
 import type { DataPlaneLimits, DestinationKind } from '../data-plane.ts';
-import type { RelayEnd } from '../relay-end.ts';
 import type { EndpointTraffic } from '../traffic.ts';
 
 /** A front is what one data plane is to a worker: a listening socket, a route table, limits. */
@@ -17,8 +17,10 @@ export interface FrontSettings {
   readonly destination: DestinationKind;
   readonly limits: DataPlaneLimits;
   readonly maxConnections: number;
-  /** Whether anybody reads a line for each connection. */
-  readonly logsConnections: boolean;
+  /** Whether anybody reads lines of level info: one for each connection. */
+  readonly logsInfo: boolean;
+  /** How the main thread's logger takes lines that are written already; absent: it takes none. */
+  readonly lineFormat?: LineFormat | undefined;
 }
 
 export type ToWorker =
@@ -49,29 +51,14 @@ export interface DialNews {
   readonly code?: string;
 }
 
-/** A connection that has ended: the fields of its log line, and the error's code or ''. */
-export type ConnectionRecord = readonly [
-  caller: string,
-  destination: string,
-  backend: string,
-  endpoint: string,
-  connId: string,
-  bytesUp: number,
-  bytesDown: number,
-  connectMs: number,
-  totalMs: number,
-  end: RelayEnd,
-  code: string,
-];
-export const recordLength = 11;
-
 /** What has happened at a front since the last report. */
 export interface FrontReport {
   readonly kind: 'report';
   readonly front: number;
   readonly lines: readonly WorkerLine[];
-  /** Records one after another: one flat array is copied between threads for a third of what objects cost. */
-  readonly connections: readonly (string | number)[];
+  /** Lines that are written already, one text for all: a string is copied between threads for a fraction of what objects cost. */
+  readonly written: string;
+  readonly writtenCount: number;
   /** Lines that were dropped because the main thread did not keep up. */
   readonly lostLines: number;
   readonly dials: readonly DialNews[];

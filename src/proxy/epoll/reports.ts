@@ -1,15 +1,9 @@
 import type { SocketAddress } from '../../core/address.ts';
 import { endpointKey } from '../../core/endpoint.ts';
 import type { LogFields } from '../../core/log.ts';
+import { formatLine } from '../../core/log-line.ts';
 import type { Counters } from './counters.ts';
-import {
-  type ConnectionRecord,
-  type DialNews,
-  type FrontReport,
-  type LineLevel,
-  recordLength,
-  type WorkerLine,
-} from './messages.ts';
+import type { DialNews, FrontReport, FrontSettings, LineLevel, WorkerLine } from './messages.ts';
 
 /** How long news may wait for more, ms: a message costs as much as many lines. */
 const gatherMs = 20;
@@ -28,20 +22,26 @@ export class Reports {
   readonly #counters: Counters;
   readonly #clock: { readonly now: number };
   readonly #succeeded = new Map<string, number>();
+  readonly #lineFormat: FrontSettings['lineFormat'];
   #lines: WorkerLine[] = [];
-  #connections: (string | number)[] = [];
+  #written: string[] = [];
   #dials: DialNews[] = [];
   #lostLines = 0;
   #linesSent = 0;
   #due = Number.POSITIVE_INFINITY;
   /** Whether lines of level info are read by anybody. */
-  readonly logsConnections: boolean;
+  readonly logsInfo: boolean;
 
-  constructor(front: number, counters: Counters, clock: { readonly now: number }, logsConnections: boolean) {
+  constructor(
+    { front, logsInfo, lineFormat }: Pick<FrontSettings, 'front' | 'logsInfo' | 'lineFormat'>,
+    counters: Counters,
+    clock: { readonly now: number },
+  ) {
     this.#front = front;
     this.#counters = counters;
     this.#clock = clock;
-    this.logsConnections = logsConnections;
+    this.#lineFormat = lineFormat;
+    this.logsInfo = logsInfo;
   }
 
   /** When the next report is to be sent, on the thread's clock; Infinity where there is nothing to tell. */
@@ -50,17 +50,22 @@ export class Reports {
   }
 
   line(level: LineLevel, message: string, fields: LogFields): void {
-    if (level === 'info' && !this.logsConnections) return;
+    if (level === 'info' && !this.logsInfo) return;
     if (this.#isFull()) return;
     this.#lines.push({ level, message, fields });
     this.#isNews(this.#lines.length >= mostGathered);
   }
 
-  /** The line of a connection that has ended; only where `logsConnections`. */
-  connection(record: ConnectionRecord): void {
-    if (this.#isFull()) return;
-    this.#connections.push(...record);
-    this.#isNews(this.#connections.length >= mostGathered * recordLength);
+  /** The line of a connection that has ended: there may be tens of thousands a second. */
+  connection(fields: LogFields): void {
+    const format = this.#lineFormat;
+    if (format === undefined) {
+      this.line('info', 'connection', fields);
+      return;
+    }
+    if (!this.logsInfo || this.#isFull()) return;
+    this.#written.push(`${formatLine(format, new Date().toISOString(), 'info', 'connection', fields)}\n`);
+    this.#isNews(this.#written.length >= mostGathered);
   }
 
   dialFailed({ ip, port }: SocketAddress, code: string): void {
@@ -86,13 +91,14 @@ export class Reports {
       kind: 'report',
       front: this.#front,
       lines: this.#lines,
-      connections: this.#connections,
+      written: this.#written.join(''),
+      writtenCount: this.#written.length,
       lostLines: this.#lostLines,
       dials: this.#dials,
     };
     this.#linesSent += this.#gathered;
     this.#lines = [];
-    this.#connections = [];
+    this.#written = [];
     this.#dials = [];
     this.#lostLines = 0;
     this.#due = Number.POSITIVE_INFINITY;
@@ -100,7 +106,7 @@ export class Reports {
   }
 
   get #gathered(): number {
-    return this.#lines.length + this.#connections.length / recordLength;
+    return this.#lines.length + this.#written.length;
   }
 
   /** Whether one more line is too many; it is then counted as lost. */

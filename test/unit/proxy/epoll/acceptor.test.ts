@@ -13,7 +13,7 @@ function makeBed() {
   const kernel = new FakeKernel();
   const clock = { now: 0 };
   const timers = new TimerWheel(0);
-  const reports = new Reports(1, new Counters(makeCounterMemory(1), 1), clock, true);
+  const reports = new Reports({ front: 1, logsInfo: true }, new Counters(makeCounterMemory(1), 1), clock);
   const accepted: number[] = [];
   let shed = 0;
   let turns = 0;

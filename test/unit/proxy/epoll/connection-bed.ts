@@ -46,7 +46,7 @@ export class ConnectionBed {
       kind: 'caller',
       caller: { id: 'c', name: 'c', addresses: ['10.0.0.9'], routes: new Map([[80, target]]) },
     });
-    this.reports = new Reports(1, new Counters(makeCounterMemory(1), 1), clock, true);
+    this.reports = new Reports({ front: 1, logsInfo: true }, new Counters(makeCounterMemory(1), 1), clock);
     kernel.onConnect = (socket) => void this.endpoints.push(socket);
     this.#context = {
       lanes: { kernel, pipes: this.pipes, buffer: Buffer.alloc(16), bulkRead: 12 },

@@ -268,9 +268,9 @@ export class FakeKernel implements Kernel {
     const failed = this.fault(call);
     if (failed !== undefined) return this.#failed(socket, failed);
     if (socket.inbox.length > 0) {
-      const got = socket.inbox.splice(0, Math.min(size, this.most));
       // A read that was cut short by the test says "empty" to whoever trusts short reads: the real kernel does not do
-      // that, so what is left is a new edge.
+      // that, so what is left is a new edge. After a FIN there is none, so nothing is cut short.
+      const got = socket.inbox.splice(0, socket.hasPeerEnded ? size : Math.min(size, this.most));
       if (socket.inbox.length > 0) this.#edge(socket, EPOLLIN);
       return got;
     }

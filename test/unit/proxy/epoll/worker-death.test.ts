@@ -33,7 +33,7 @@ async function kill(thread: number): Promise<void> {
         resolveWaitMs: 1,
       },
       maxConnections: 1,
-      logsConnections: false,
+      logsInfo: false,
     },
   });
   await giveBack();
