@@ -4,8 +4,9 @@ import { describe, it } from 'node:test';
 import { endpoint, endpointKey } from '../../../src/core/endpoint.ts';
 import type { KernelCounters } from '../../../src/kernel/kernel-path.ts';
 import type { RoutePath } from '../../../src/kernel/route-path.ts';
-import { Bed, hosts, type Puppet } from './bed.ts';
-import type { BackendWish, Dialled } from './puppet.ts';
+import type { Dialled } from '../namespaces/sockets.ts';
+import { Bed, type HostPuppet, hosts } from './bed.ts';
+import type { BackendWish } from './puppet.ts';
 
 const [own4, own6] = hosts.ambassador;
 const [one4, one6, two4, three4] = hosts.backend;
@@ -15,10 +16,10 @@ const two = endpoint(two4, port);
 
 interface Hosts {
   readonly bed: Bed;
-  readonly ambassador: Puppet;
-  readonly a: Puppet;
-  readonly b: Puppet;
-  readonly backend: Puppet;
+  readonly ambassador: HostPuppet;
+  readonly a: HostPuppet;
+  readonly b: HostPuppet;
+  readonly backend: HostPuppet;
   /** Makes a host a caller with these routes (port -> backend's key). */
   call(host: 'caller-a' | 'caller-b', routes: Record<number, string>): Promise<void>;
   set(backend: BackendWish): Promise<void>;

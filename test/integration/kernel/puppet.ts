@@ -1,12 +1,7 @@
-/**
- * Runs inside a network namespace and does what the test says: one JSON command a line in, one JSON answer a line out.
- * Ends with its input.
- */
+/** Runs inside a network namespace and does what the test says. Ends with its input. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { BackendOptions } from '../../../src/backend/backend.ts';
 import type { Endpoint } from '../../../src/core/endpoint.ts';
 import { PartStack } from '../../../src/core/part.ts';
@@ -14,6 +9,8 @@ import { beginKernelPath } from '../../../src/kernel/begin.ts';
 import type { KernelPath } from '../../../src/kernel/kernel-path.ts';
 import type { KernelMode } from '../../../src/kernel/mode.ts';
 import { RouteTable } from '../../../src/route/table.ts';
+import { logger, obeyLines } from '../namespaces/obey.ts';
+import { closeServers, dialTimes, listen } from '../namespaces/sockets.ts';
 
 export type Command =
   /** As a server: answers every connection with `NAME for CALLER`. */
@@ -52,61 +49,10 @@ export interface CallerWish {
   readonly routes: Readonly<Record<number, string>>;
 }
 
-/** What became of a connection: what the other side said, and which peer the socket showed; or an error's code. */
-export interface Dialled {
-  readonly text: string;
-  readonly peer?: string;
-}
-
-export interface Answer {
-  readonly value?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
-  /** What was logged meanwhile: `warn: message`. */
-  readonly log: readonly string[];
-}
-
-const log: string[] = [];
-const level = (name: string) => (message: string) => {
-  log.push(`${name}: ${message}`);
-};
-const logger = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
-const servers: Server[] = [];
 const table = new RouteTable();
 const parts = new PartStack();
 const checks: string[] = [];
 let path: KernelPath | undefined;
-
-async function listen(host: string, port: number, name: string): Promise<void> {
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
-    socket.end(`${name} for ${socket.remoteAddress}`);
-  });
-  servers.push(server);
-  server.listen({ host, port });
-  await once(server, 'listening');
-}
-
-function dial(host: string, port: number): Promise<Dialled> {
-  return new Promise((resolve) => {
-    let text = '';
-    let peer: string | undefined;
-    const socket = connect({ host, port });
-    const limit = setTimeout(() => socket.destroy(new Error('timed out')), 3000);
-    socket.on('connect', () => {
-      peer = `${socket.remoteAddress} ${socket.remotePort}`;
-    });
-    socket.on('data', (chunk) => {
-      text += chunk;
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      text = error.code ?? error.message;
-    });
-    socket.on('close', () => {
-      clearTimeout(limit);
-      resolve(peer === undefined ? { text } : { text, peer });
-    });
-  });
-}
 
 /** The peer that a connected UDP socket shows. */
 async function udpPeer(host: string, port: number): Promise<string> {
@@ -142,16 +88,15 @@ function setBackend({ key, endpoints, down = [], options = {} }: BackendWish): v
 
 async function obey(command: Command): Promise<unknown> {
   switch (command.do) {
-    case 'listen':
-      return listen(command.host, command.port, command.name);
-    case 'close':
-      for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
+    case 'listen': {
+      const { host, port, name } = command;
+      await listen({ host, port }, (socket) => `${name} for ${socket.remoteAddress}`);
       return;
-    case 'dial': {
-      const dialled: Dialled[] = [];
-      for (let i = 0; i < (command.times ?? 1); i++) dialled.push(await dial(command.host, command.port));
-      return dialled;
     }
+    case 'close':
+      return closeServers();
+    case 'dial':
+      return dialTimes(command.host, command.port, command.times ?? 1);
     case 'udp':
       return udpPeer(command.host, command.port);
     case 'begin':
@@ -200,15 +145,6 @@ async function obey(command: Command): Promise<unknown> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  let answer: Pick<Answer, 'value' | 'error'>;
-  try {
-    answer = { value: await obey(JSON.parse(line) as Command) };
-  } catch (thrown) {
-    const { code = '', message } = thrown as { code?: string; message: string };
-    answer = { error: { code, message } };
-  }
-  process.stdout.write(`${JSON.stringify({ ...answer, log: log.splice(0) })}\n`);
-}
+await obeyLines(obey);
 await parts.stop(1000);
-for (const server of servers) server.close();
+await closeServers();

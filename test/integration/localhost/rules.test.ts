@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { iptablesPrograms, Namespaces, own, peer } from '../nat/namespaces.ts';
+import { own, peer } from '../namespaces/wire.ts';
+import { iptablesPrograms, Namespaces } from '../nat/namespaces.ts';
 
 const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url));
 const ambassador = peer[4];

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { RuleSet } from '../../../src/nat/rules.ts';
-import { Namespaces, own } from './namespaces.ts';
+import { own } from '../namespaces/wire.ts';
+import { Namespaces } from './namespaces.ts';
 
 const rules: RuleSet = { kind: 'redirect', proxyPort: 10000, exceptPorts: [] };
 

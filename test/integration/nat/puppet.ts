@@ -1,19 +1,15 @@
-/**
- * Runs inside a network namespace and does what the test says: one JSON command a line in, one JSON answer a line out.
- * Ends with its input.
- */
-import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
-import { createInterface } from 'node:readline';
+/** Runs inside a network namespace and does what the test says. Ends with its input. */
 import { canManageRules } from '../../../src/nat/capabilities.ts';
 import { commandRunner } from '../../../src/nat/command.ts';
 import { findRules, installRules, removeRules } from '../../../src/nat/install.ts';
 import { RuleKeeper } from '../../../src/nat/keeper.ts';
 import type { RuleSet } from '../../../src/nat/rules.ts';
 import { bridgeAddresses, linuxSystem } from '../../../src/nat/system.ts';
+import { redirectedDestination } from '../../../src/proxy/portable/destination.ts';
 import { loadLibc } from '../../../src/sys/libc.ts';
 import { loadConnectMarked } from '../../../src/sys/marked-socket.ts';
-import { originalDestination } from '../../../src/sys/original-destination.ts';
+import { logger, obeyLines } from '../namespaces/obey.ts';
+import { closeServers, dial, listen, portOf } from '../namespaces/sockets.ts';
 
 export type Command =
   | { readonly do: 'install' | 'find' | 'keep'; readonly rules: RuleSet }
@@ -23,58 +19,8 @@ export type Command =
   | { readonly do: 'dial' | 'dial-marked'; readonly ip: string; readonly port: number }
   | { readonly do: 'bridge'; readonly name: string };
 
-export interface Answer {
-  readonly value?: unknown;
-  readonly error?: { readonly code: string; readonly message: string };
-  /** What was logged meanwhile: `warn: message`. */
-  readonly log: readonly string[];
-}
-
-const log: string[] = [];
-const level = (name: string) => (message: string) => {
-  log.push(`${name}: ${message}`);
-};
-const logger = { debug: level('debug'), info: level('info'), warn: level('warn'), error: level('error') };
 const deps = { run: commandRunner(), system: linuxSystem(), logger };
-const servers: Server[] = [];
 let keeper: RuleKeeper | undefined;
-
-async function listen(host: string, port: number, text?: string): Promise<number> {
-  const libc = await loadLibc();
-  const server = createServer((socket: Socket & { _handle?: { fd: number } }) => {
-    socket.on('error', () => {});
-    const family = socket.remoteAddress?.includes('.') ? 4 : 6;
-    const answer = () => {
-      const { ip, port: dialled } = originalDestination(libc, socket._handle?.fd ?? -1, family);
-      return `proxy got ${ip} ${dialled}`;
-    };
-    socket.end(text ?? answer());
-  });
-  servers.push(server);
-  server.listen({ host, port });
-  await once(server, 'listening');
-  const address = server.address();
-  return typeof address === 'object' && address !== null ? address.port : port;
-}
-
-/** The text that the other side sends, or the error's code. */
-function dial(ip: string, port: number): Promise<string> {
-  return new Promise((resolve) => {
-    let text = '';
-    const socket = connect({ host: ip, port });
-    const limit = setTimeout(() => socket.destroy(new Error('timed out')), 3000);
-    socket.on('data', (chunk) => {
-      text += chunk;
-    });
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      text = error.code ?? error.message;
-    });
-    socket.on('close', () => {
-      clearTimeout(limit);
-      resolve(text);
-    });
-  });
-}
 
 async function obey(command: Command): Promise<unknown> {
   switch (command.do) {
@@ -94,13 +40,20 @@ async function obey(command: Command): Promise<unknown> {
       return keeper?.stop(0);
     case 'may':
       return canManageRules();
-    case 'listen':
-      return listen(command.host, command.port, command.text);
+    case 'listen': {
+      const { host, port, text } = command;
+      const read = redirectedDestination(await loadLibc());
+      const server = await listen({ host, port }, (socket) => {
+        if (text !== undefined) return text;
+        const dialled = read(socket);
+        return `proxy got ${dialled.ip} ${dialled.port}`;
+      });
+      return portOf(server);
+    }
     case 'close':
-      for (const server of servers.splice(0)) await new Promise((resolve) => server.close(resolve));
-      return;
+      return closeServers();
     case 'dial':
-      return dial(command.ip, command.port);
+      return (await dial(command.ip, command.port)).text;
     case 'dial-marked':
       return (await loadConnectMarked())(command, { mark: 0x6e756e63, timeoutMs: 2000 });
     case 'bridge':
@@ -108,15 +61,6 @@ async function obey(command: Command): Promise<unknown> {
   }
 }
 
-for await (const line of createInterface({ input: process.stdin })) {
-  let answer: Pick<Answer, 'value' | 'error'>;
-  try {
-    answer = { value: await obey(JSON.parse(line) as Command) };
-  } catch (thrown) {
-    const { code = '', message } = thrown as { code?: string; message: string };
-    answer = { error: { code, message } };
-  }
-  process.stdout.write(`${JSON.stringify({ ...answer, log: log.splice(0) })}\n`);
-}
+await obeyLines(obey);
 await keeper?.stop(0);
-for (const server of servers) server.close();
+await closeServers();

@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { InstallReport } from '../../../src/nat/install.ts';
 import type { RuleSet } from '../../../src/nat/rules.ts';
-import { iptablesPrograms, Namespaces, own, type Puppet } from './namespaces.ts';
+import type { Puppet } from '../namespaces/puppet.ts';
+import { own } from '../namespaces/wire.ts';
+import { iptablesPrograms, Namespaces } from './namespaces.ts';
+import type { Command } from './puppet.ts';
 
 const proxyPort = 10000;
 const redirect: RuleSet = { kind: 'redirect', proxyPort, exceptPorts: [10001] };
@@ -20,7 +23,7 @@ const methods: readonly [what: string, programs: readonly string[] | undefined, 
 ];
 
 /** What a connection to each port of the ambassador ends with, over both families. */
-async function dialAll(caller: Puppet, ports: readonly number[]): Promise<Record<string, unknown>> {
+async function dialAll(caller: Puppet<Command>, ports: readonly number[]): Promise<Record<string, unknown>> {
   const answers: Record<string, unknown> = {};
   for (const ip of [own[4], own[6]]) {
     for (const port of ports) answers[`${ip} ${port}`] = await caller.ask({ do: 'dial', ip, port });
