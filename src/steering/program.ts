@@ -11,12 +11,14 @@ import { helper } from '../bpf/helpers.ts';
 export interface MapDescriptors {
   /** The proxy's listening socket. */
   readonly listeners: number;
-  /** 4 bytes: the port on which connections over loopback are steered too, or 0 for none. */
+  /** 4 bytes: the port on which connections from here are steered too, or 0 for none. */
   readonly proof: number;
 }
 
 /** struct bpf_sk_lookup */
-const context = { protocol: 12, localPort: 60, interface: 64 } as const;
+const context = { protocol: 12, remoteIp: 16, localIp: 40, localPort: 60, interface: 64 } as const;
+/** Bytes of an IPv4 address and, after it, an IPv6 address. The one that a connection has not is all zeros. */
+const addressSize = 20;
 const tcp = 6;
 /** LOOPBACK_IFINDEX: `lo` has this number in every network namespace. */
 const loopbackInterface = 1;
@@ -39,7 +41,15 @@ export function steer({ listeners, proof }: MapDescriptors, exceptPorts: readonl
   code
     .store(4, 'r10', keyAt, 0)
     .load(4, 'r1', 'r6', context.interface)
-    .jumpIf('r1', '!=', loopbackInterface, 'assign');
+    .jumpIf('r1', '==', loopbackInterface, 'local');
+  // What this namespace sends to another address of its own has that address's interface here, and the address for its source.
+  for (let at = 0; at < addressSize; at += 4) {
+    code
+      .load(4, 'r1', 'r6', context.remoteIp + at)
+      .load(4, 'r2', 'r6', context.localIp + at)
+      .jumpIf('r1', '!=', 'r2', 'assign');
+  }
+  code.label('local');
   lookUp(code, proof).load(4, 'r1', 'r0', 0).jumpIf('r1', '!=', 'r7', 'out');
   code.label('assign');
   lookUp(code, listeners)
