@@ -1,5 +1,7 @@
 /** A line of the log, as the logger writes it, and worker threads in its place. */
-import type { LogFields } from './log.ts';
+
+/** Fields of a log line; the fixed names are caller, backend, endpoint, connId, code. */
+export type LogFields = Readonly<Record<string, unknown>>;
 
 /** json: one object a line. readable: for a person at a terminal. */
 export type LineFormat = 'json' | 'readable';

@@ -1,7 +1,6 @@
-import type { LineFormat } from './log-line.ts';
+import type { LineFormat, LogFields } from './log-line.ts';
 
-/** Fields of a log line; the fixed names are caller, backend, endpoint, connId, code. */
-export type LogFields = Readonly<Record<string, unknown>>;
+export type { LogFields } from './log-line.ts';
 
 /** Lines of level info that somebody else has written in the logger's place: on another thread, where it costs nobody else time. */
 export interface WrittenLines {
