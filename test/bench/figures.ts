@@ -1,6 +1,14 @@
 /** What is measured, on which paths, and what it has to come to: the one place that table, chart and file read. */
 
-export const pathNames = ['direct', 'haproxy', 'nginx', 'nuncio-proxy', 'nuncio-kernel'] as const;
+/** nuncio-proxy: connections are steered to it where the kernel can; nuncio-nat: the same proxy behind nat rules. */
+export const pathNames = [
+  'direct',
+  'haproxy',
+  'nginx',
+  'nuncio-proxy',
+  'nuncio-nat',
+  'nuncio-kernel',
+] as const;
 export type PathName = (typeof pathNames)[number];
 
 export const pathTitles: Readonly<Record<PathName, string>> = {
@@ -8,6 +16,7 @@ export const pathTitles: Readonly<Record<PathName, string>> = {
   haproxy: 'HAProxy',
   nginx: 'nginx stream',
   'nuncio-proxy': 'Nuncio proxy',
+  'nuncio-nat': 'the same behind nat',
   'nuncio-kernel': 'Nuncio kernel',
 };
 

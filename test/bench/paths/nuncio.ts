@@ -1,7 +1,5 @@
 /** Nuncio as users run it, in omni mode: a real rule, a real original destination; Docker's API is stood in for. */
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { FakeEngine } from '../../unit/docker/fake-engine.ts';
 import type { Bed } from '../bed/bed.ts';
 import { projectRoot } from '../bed/machine.ts';
@@ -14,18 +12,12 @@ const proxyPort = 10_017;
 
 export interface NuncioOptions {
   readonly kernel: 'off' | 'require';
+  /** How connections come to the proxy. */
+  readonly rules: 'auto' | 'nat';
   readonly routes: number;
   /** Of a process in the caller's namespace. */
   readonly callerPid: number;
   readonly extraArguments: readonly string[];
-}
-
-let usage: Promise<{ stdout: string }> | undefined;
-
-/** Whether this build has a flag. */
-export async function hasFlag(name: string): Promise<boolean> {
-  usage ??= promisify(execFile)(process.execPath, [main, '--help'], { timeout: 10_000 });
-  return new RegExp(`(?<![\\w-])--${name}(?![\\w-])`).test((await usage).stdout);
 }
 
 /** The program with the engine that it asks. */
@@ -33,7 +25,6 @@ export async function startNuncio(
   bed: Bed,
   options: NuncioOptions,
 ): Promise<{ program: Program; engine: FakeEngine }> {
-  const kernel = (await hasFlag('kernel')) ? [`--kernel=${options.kernel}`] : [];
   const engine = await FakeEngine.listen();
   for (const container of containers(bed.caller, bed.backend, options.callerPid, options.routes)) {
     engine.run(container);
@@ -46,7 +37,8 @@ export async function startNuncio(
     engine.host,
     '--drain',
     '0s',
-    ...kernel,
+    `--kernel=${options.kernel}`,
+    `--rules=${options.rules}`,
   ];
   const program = new Program(
     bed.ambassador,

@@ -9,7 +9,7 @@ import { isInstalled } from '../bed/machine.ts';
 import type { Program } from '../bed/program.ts';
 import type { PathName } from '../figures.ts';
 import { httpPort, smallPath, whoPath } from './backend.ts';
-import { hasFlag, startNuncio } from './nuncio.ts';
+import { startNuncio } from './nuncio.ts';
 import { startHaproxy, startNginxStream } from './peers.ts';
 
 export interface Ways {
@@ -48,7 +48,6 @@ export async function whyMissing(name: PathName): Promise<string | undefined> {
   if (name === 'haproxy' || name === 'nginx') {
     return (await isInstalled(name)) ? undefined : `${name} is not installed`;
   }
-  if (name === 'nuncio-kernel' && !(await hasFlag('kernel'))) return 'this build has no kernel path';
   return undefined;
 }
 
@@ -94,9 +93,11 @@ async function startProgram(
     case 'nginx':
       return startNginxStream(bed);
     case 'nuncio-proxy':
+    case 'nuncio-nat':
     case 'nuncio-kernel': {
       const { program, engine } = await startNuncio(bed, {
-        kernel: name === 'nuncio-proxy' ? 'off' : 'require',
+        kernel: name === 'nuncio-kernel' ? 'require' : 'off',
+        rules: name === 'nuncio-nat' ? 'nat' : 'auto',
         routes,
         callerPid: caller.pid,
         extraArguments: nuncioArguments,

@@ -88,13 +88,21 @@ export function ratiosTable(results: Results): string {
     const ratios = [
       ratio(of('nuncio-proxy'), peer),
       ratio(of('nuncio-proxy'), of('direct')),
+      ratio(of('nuncio-nat'), peer),
       ratio(of('nuncio-kernel'), peer),
       ratio(of('nuncio-kernel'), of('direct')),
     ];
     if (ratios.every((value) => value === undefined)) return [];
     return [[kind.title, ...ratios.map((value) => formatted(value, 2))]];
   });
-  const head = ['ratio', 'proxy : better peer', 'proxy : direct', 'kernel : better peer', 'kernel : direct'];
+  const head = [
+    'ratio',
+    'proxy : better peer',
+    'proxy : direct',
+    'behind nat : better peer',
+    'kernel : better peer',
+    'kernel : direct',
+  ];
   return rows.length === 0 ? '' : table([head, ...rows]);
 }
 
