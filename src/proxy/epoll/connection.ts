@@ -1,5 +1,5 @@
-import { formatHostPort, type SocketAddress } from '../../core/address.ts';
-import { type Endpoint, endpointKey } from '../../core/endpoint.ts';
+import { formatHostPort } from '../../core/address.ts';
+import { endpointKey } from '../../core/endpoint.ts';
 import type { BackendEntry } from '../../route/table.ts';
 import { EPOLLERR, EPOLLHUP, EPOLLOUT } from '../../sys/epoll.ts';
 import { errnoName } from '../../sys/libc.ts';
@@ -7,23 +7,13 @@ import { errnos } from '../../sys/sockets.ts';
 import { proxyHeader } from '../proxy-header.ts';
 import type { RelayEnd } from '../relay-end.ts';
 import type { Tally } from '../traffic.ts';
-import type { FrontContext, OpenConnection } from './context.ts';
+import type { Accepted, FrontContext, OpenConnection } from './context.ts';
+import { dial, dialFailed } from './dial.ts';
 import { Dialling } from './dialling.ts';
 import { Side } from './lane.ts';
 import { noteEdge, Relay } from './relay.ts';
 import type { Timed } from './timers.ts';
 import type { Watcher } from './watches.ts';
-
-/** A connection as it was accepted. */
-export interface Accepted {
-  readonly fd: number;
-  readonly connId: string;
-  /** Canonical address of the caller. */
-  readonly callerIp: string;
-  readonly callerPort: number;
-  /** What the caller dialled. */
-  readonly destination: SocketAddress;
-}
 
 /** Connections that live longer than this have their keepalive set, ms; most do not, and it costs eight system calls. */
 const keepAliveAfterMs = 2000;
@@ -60,7 +50,7 @@ export class Connection implements Watcher, Timed, OpenConnection {
   constructor(context: FrontContext, accepted: Accepted) {
     this.#context = context;
     this.accepted = accepted;
-    this.#caller = new Side(accepted.fd);
+    this.#caller = new Side(accepted.fd, true);
     this.#callerName = accepted.callerIp;
     this.#begun = context.clock.now;
   }
@@ -183,36 +173,15 @@ export class Connection implements Watcher, Timed, OpenConnection {
         this.#refuse(error.code, `${backend.text}: ${error.message}${problem}`);
         return;
       }
-      const errno = this.#connect(endpoint);
-      if (errno === 0) {
+      const fd = dial(this.#context, endpoint, this.#caller.fd, this);
+      if (fd >= 0) {
+        this.#endpoint = new Side(fd, false);
         const timeoutMs = dialling.backend.options.connectTimeoutMs ?? limits.connectTimeoutMs;
         timers.set(this, Math.min(clock.now + timeoutMs, dialling.deadline));
         return;
       }
-      this.#tellFailure(dialling, endpoint, errno);
+      dialFailed(this.#context, dialling, -fd, this.#callerName, this.accepted.connId);
     }
-  }
-
-  /** @returns 0 where a connection is under way, else the error's number: then nothing is left of it */
-  #connect(endpoint: Endpoint): number {
-    const { lanes, watches, sockaddrs } = this.#context;
-    const { kernel } = lanes;
-    const sockaddr = sockaddrs.of(endpoint);
-    const fd = kernel.open(sockaddrs.familyOf(sockaddr));
-    if (fd < 0) return -fd;
-    kernel.setNoDelay(fd);
-    // Where the caller has spoken already, its first bytes can carry the acknowledgement of the handshake.
-    if (kernel.waiting(this.#caller.fd) > 0) kernel.delayAcknowledgement(fd);
-    let result = kernel.connect(fd, sockaddr);
-    // Watched only now: a socket that has not begun to connect reports a hang-up.
-    if (result >= 0 || result === -errnos.EINPROGRESS) result = watches.add(fd, this);
-    if (result < 0) {
-      kernel.close(fd);
-      return -result;
-    }
-    this.#endpoint = new Side(fd);
-    this.#endpoint.isWritable = false;
-    return 0;
   }
 
   #dialFailed(errno: number): void {
@@ -220,25 +189,8 @@ export class Connection implements Watcher, Timed, OpenConnection {
     if (dialling?.endpoint === undefined) return;
     this.#context.timers.clear(this);
     this.#closeEndpoint(false);
-    this.#tellFailure(dialling, dialling.endpoint, errno);
+    dialFailed(this.#context, dialling, errno, this.#callerName, this.accepted.connId);
     this.#dialNext(dialling);
-  }
-
-  #tellFailure(dialling: Dialling, endpoint: Endpoint, errno: number): void {
-    const { reports, traffic } = this.#context;
-    const { backend } = dialling;
-    const code = errnoName(errno);
-    const text = endpointKey(endpoint);
-    dialling.failed(endpoint, code);
-    traffic.of(backend.key, text).failures++;
-    reports.dialFailed(endpoint, code);
-    reports.line('info', `endpoint ${text} of ${backend.text}: ${code}`, {
-      caller: this.#callerName,
-      backend: backend.text,
-      endpoint: text,
-      connId: this.accepted.connId,
-      code,
-    });
   }
 
   #connected(upstream: Side): void {

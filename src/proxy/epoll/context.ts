@@ -1,3 +1,4 @@
+import type { SocketAddress } from '../../core/address.ts';
 import type { RouteTable } from '../../route/table.ts';
 import type { DataPlaneLimits } from '../data-plane.ts';
 import type { Pickers } from '../pickers.ts';
@@ -15,6 +16,17 @@ export interface Turn {
   pump(): void;
   /** After an exception of `pump`. */
   abandon(): void;
+}
+
+/** A connection as it was accepted. */
+export interface Accepted {
+  readonly fd: number;
+  readonly connId: string;
+  /** Canonical address of the caller. */
+  readonly callerIp: string;
+  readonly callerPort: number;
+  /** What the caller dialled. */
+  readonly destination: SocketAddress;
 }
 
 /** A connection as its front sees it. */

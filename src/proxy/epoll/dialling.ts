@@ -35,8 +35,10 @@ export class Dialling {
     return this.endpoint;
   }
 
-  /** @param code of the error: "ECONNREFUSED" */
-  failed(endpoint: Endpoint, code: string): void {
+  /** The one that is dialled now does not accept. @param code of the error: "ECONNREFUSED" */
+  failed(code: string): void {
+    const { endpoint } = this;
+    if (endpoint === undefined) return;
     this.#tried ??= new Set();
     this.#tried.add(endpoint);
     if (this.#failures.length < failuresTold) this.#failures.push(`${endpointKey(endpoint)} ${code}`);

@@ -9,7 +9,7 @@ const { EAGAIN, EINTR, EINVAL } = errnos;
 export class Side {
   readonly fd: number;
   isReadable = false;
-  isWritable = true;
+  isWritable: boolean;
   /** The end of the stream is there to be read, so a short read is not the last one. */
   hasEnded = false;
   /** The connection is broken; what it had sent before may still be there to be read. */
@@ -17,8 +17,10 @@ export class Side {
   /** Urgent data makes a read end early (tcp(7)): a short read says nothing. */
   isUrgent = false;
 
-  constructor(fd: number) {
+  /** @param isConnected a connection that is under way is writable once it is there */
+  constructor(fd: number, isConnected: boolean) {
     this.fd = fd;
+    this.isWritable = isConnected;
   }
 }
 
