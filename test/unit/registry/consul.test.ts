@@ -208,18 +208,27 @@ describe('ConsulClient', () => {
     await until(() => on.server.asked.length === 1, 'the question arrives');
     // Until the question's last packet is acknowledged, the connection's timer is that of its repetition.
     const port = on.server.asked[0]?.clientPort ?? 0;
-    await until(async () => (await timerOf(port)) === 'keepalive', 'the kernel probes the connection');
+    const { port: remotePort } = on.server.address;
+    await until(
+      async () => (await timerOf(port, remotePort)) === 'keepalive',
+      'the kernel probes the connection',
+    );
     on.client.close();
     await call;
   });
 });
 
-/** Which timer runs on a connection from a local port; the column "tr" of /proc/net/tcp (man 5 proc_pid_net). */
-async function timerOf(localPort: number): Promise<string> {
-  const port = localPort.toString(16).toUpperCase().padStart(4, '0');
+/**
+ * Which timer runs on a connection; the column "tr" of /proc/net/tcp (man 5 proc_pid_net). By both ports: other connections
+ * may have either of them, and one that was closed a minute ago still has a line.
+ */
+async function timerOf(localPort: number, remotePort: number): Promise<string> {
+  const end = (port: number) => `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
   for (const line of (await readFile('/proc/net/tcp', 'utf8')).split('\n')) {
-    const [, local = '', , , , timer = ''] = line.trim().split(/\s+/);
-    if (local.endsWith(`:${port}`)) return timer.startsWith('02:') ? 'keepalive' : timer;
+    const [, local = '', remote = '', , , timer = ''] = line.trim().split(/\s+/);
+    if (local.endsWith(end(localPort)) && remote.endsWith(end(remotePort))) {
+      return timer.startsWith('02:') ? 'keepalive' : timer;
+    }
   }
   return 'no such connection';
 }
