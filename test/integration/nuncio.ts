@@ -5,6 +5,9 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
+/** How the built program is run. */
+export const commandLine = [process.execPath, new URL('../../dist/main.js', import.meta.url).pathname];
+
 /** A loopback port on which nobody listens. */
 export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, '127.0.0.1');
@@ -15,19 +18,19 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** The built program in static mode. */
+/** The built program, on a port that is free. */
 export class Nuncio implements AsyncDisposable {
   readonly port: number;
   readonly #child: ChildProcess;
   readonly #lines: string[] = [];
   readonly #waiting = new Set<() => void>();
 
-  private constructor(port: number, args: readonly string[]) {
+  private constructor(port: number, args: readonly string[], prefix: readonly string[] = []) {
     this.port = port;
-    const main = new URL('../../dist/main.js', import.meta.url).pathname;
     const drain = args.includes('--drain') ? [] : ['--drain', '0s'];
-    const argv = [main, ...args, '--port', String(port), ...drain];
-    this.#child = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const [program, ...argv] = [...prefix, ...commandLine, ...args, '--port', String(port), ...drain];
+    assert.ok(program);
+    this.#child = spawn(program, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
     assert.ok(this.#child.stdout);
     createInterface(this.#child.stdout).on('line', (line) => {
       this.#lines.push(line);
@@ -38,8 +41,13 @@ export class Nuncio implements AsyncDisposable {
     });
   }
 
-  static async start(...args: readonly string[]): Promise<Nuncio> {
-    const nuncio = new Nuncio(await freePort(), args);
+  static start(...args: readonly string[]): Promise<Nuncio> {
+    return Nuncio.startBy([], ...args);
+  }
+
+  /** @param prefix what runs it: a program that becomes the one that it is given, with arguments */
+  static async startBy(prefix: readonly string[], ...args: readonly string[]): Promise<Nuncio> {
+    const nuncio = new Nuncio(await freePort(), args, prefix);
     await nuncio.line(/listening on/);
     return nuncio;
   }
@@ -85,9 +93,17 @@ export class Nuncio implements AsyncDisposable {
     this.#child.kill('SIGTERM');
   }
 
+  /** Asks it to stop. @returns its exit code */
+  async stop(): Promise<number | null> {
+    if (this.#child.exitCode === null) {
+      const exited = once(this.#child, 'exit');
+      this.end();
+      await exited;
+    }
+    return this.#child.exitCode;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    this.end();
-    await once(this.#child, 'exit');
+    await this.stop();
   }
 }
