@@ -34,8 +34,11 @@ export interface AmbassadorOptions extends Omit<RunOptions, 'image'> {
   readonly netAdmin?: boolean;
 }
 
-/** What an ambassador that has to do with rules says last but one when it starts; any other has only the listener's line. */
-const readyLines = { rules: /^nat rules (?:set|are)/, listener: /^listening on / };
+/** What an ambassador to which connections are brought says last but one when it starts; any other has only the listener's line. */
+const readyLines = {
+  rules: /^(?:nat rules (?:set|are)|connections are steered) /,
+  listener: /^listening on /,
+};
 
 /** Whether a command line has to do with rules; none at all is embassy's image. */
 function hasRules(args: readonly string[]): boolean {

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Ambassador } from './ambassador.ts';
-import { output } from './command.ts';
 import { caller, nameOfRedis, redis } from './containers.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, testImage } from './images.ts';
@@ -21,16 +20,10 @@ const host = 'localhost';
 const leads = (backend: string) => ({ 'connect.6379': backend });
 const ready = (name: string) => `localhost of ${name}: port(s) 6379 lead to the ambassador`;
 
-/** Runs this machine's program in the network namespace of a container. @returns stdout, trimmed at the end */
-async function inNetworkOf(container: string, ...argv: readonly string[]): Promise<string> {
-  const pid = await engine.docker.inspect(container, '{{.State.Pid}}');
-  return output('nsenter', [`--net=/proc/${pid}/ns/net`, ...argv]);
-}
-
 /** Everything that could have been changed in a container's network: rules, and the setting of each interface. */
 async function stateOf(container: string): Promise<string> {
-  const rules = await inNetworkOf(container, 'nft', '--stateless', 'list', 'ruleset');
-  const settings = await inNetworkOf(
+  const rules = await engine.inNetworkOf(container, 'nft', '--stateless', 'list', 'ruleset');
+  const settings = await engine.inNetworkOf(
     container,
     'sh',
     '-c',

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Ambassador, type AmbassadorOptions } from './ambassador.ts';
-import { output } from './command.ts';
 import { caller, nameOfRedis, page, redis, web } from './containers.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, testImage } from './images.ts';
@@ -113,9 +112,8 @@ test("inside a container: -provider=static -services='frontend_http;80,mysql;330
   await caller(docker, 'app');
   // No address of anybody's: the rule is all that leads there.
   const proxyIp = '172.17.42.1';
-  const pid = await docker.inspect('app', '{{.State.Pid}}');
   const rule = `iptables -t nat -I OUTPUT -p tcp -d ${proxyIp} -j REDIRECT --to-ports 9999`;
-  await output('nsenter', [`--net=/proc/${pid}/ns/net`, ...rule.split(' ')]);
+  await engine.inNetworkOf('app', ...rule.split(' '));
   await Ambassador.start(engine, {
     name: 'embassy',
     network: 'container:app',

@@ -181,9 +181,8 @@ test('an endpoint that drops packets is given up after connect-timeout: reset wh
   await startServer(docker, 'mute', ['answer', 'mute']);
   await startServer(docker, 'live', ['answer', 'live']);
   const [mute, live] = await Promise.all(['mute', 'live'].map((name) => docker.addresses(name)));
-  const { pid } = await ProcessState.of(docker, 'mute');
   const drop = ['iptables', '-I', 'INPUT', '-p', 'tcp', '--dport', '80', '-j', 'DROP'];
-  await engine.onHost(['nsenter', `--net=/proc/${pid}/ns/net`, ...drop]);
+  await engine.inNetworkOf('mute', ...drop);
   const ambassador = await Ambassador.start(engine);
 
   const alone = { BACKEND_80: `${mute?.ipv4}:80?connect-timeout=300ms` };

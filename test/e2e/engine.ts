@@ -97,6 +97,12 @@ export class Engine implements AsyncDisposable {
     return output('nsenter', [`--net=/run/netns/${this.namespace}`, ...argv]);
   }
 
+  /** Runs this machine's program in the network namespace of a container. @returns stdout, trimmed at the end */
+  async inNetworkOf(container: string, ...argv: readonly string[]): Promise<string> {
+    const pid = await this.docker.inspect(container, '{{.State.Pid}}');
+    return output('nsenter', [`--net=/proc/${pid}/ns/net`, ...argv]);
+  }
+
   /** Removes everything: containers, daemons, mounts, namespace with its bridges and rules, files. Twice is once. */
   async close(): Promise<void> {
     if (this.#dockerd?.isRunning) {

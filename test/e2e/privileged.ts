@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { Docker } from './docker.ts';
 
 /**
  * Whether this machine's engines can start a container with `--privileged`: that asks for every capability that the
@@ -22,4 +23,10 @@ export async function runnable(argv: readonly string[], tell: (note: string) => 
   if (!argv.some(isAsked) || (await canBePrivileged())) return [...argv];
   tell('this machine lacks a capability itself: --cap-add NET_ADMIN is used in place of --privileged');
   return argv.flatMap((word) => (isAsked(word) ? ['--cap-add', 'NET_ADMIN'] : [word]));
+}
+
+/** The capability by which an engine lets a container load programs into the kernel: those before 23.0 have no BPF. */
+export async function bpfCapability(docker: Docker): Promise<'BPF' | 'SYS_ADMIN'> {
+  const version = await docker.cli(['version', '--format', '{{.Server.Version}}']);
+  return Number.parseInt(version, 10) >= 23 ? 'BPF' : 'SYS_ADMIN';
 }

@@ -2,7 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Ambassador } from './ambassador.ts';
-import { output } from './command.ts';
 import { caller, dialFrom, nameOfRedis, nodeCaller, page, redis, web } from './containers.ts';
 import { Engine } from './engine.ts';
 import { ambassadorImage, copyImages, testImage } from './images.ts';
@@ -20,20 +19,14 @@ after(() => engine.close());
 const links = ['backends'];
 const env = { BACKEND_6379: 'docker://redis-1' };
 
-/** Runs this machine's program in the network namespace of a container. @returns stdout, trimmed at the end */
-async function inNetworkOf(container: string, ...argv: readonly string[]): Promise<string> {
-  const pid = await engine.docker.inspect(container, '{{.State.Pid}}');
-  return output('nsenter', [`--net=/proc/${pid}/ns/net`, ...argv]);
-}
-
 /** Every rule in the network namespace of a container, of nft (which shows iptables-nft's too). */
 function rulesOf(container: string): Promise<string> {
-  return inNetworkOf(container, 'nft', '--stateless', 'list', 'ruleset');
+  return engine.inNetworkOf(container, 'nft', '--stateless', 'list', 'ruleset');
 }
 
 /** Every rule of the older kind; looking makes the table, so only where there is one. */
 function legacyRulesOf(container: string): Promise<string> {
-  return inNetworkOf(container, 'iptables-legacy', '--table', 'nat', '--list-rules');
+  return engine.inNetworkOf(container, 'iptables-legacy', '--table', 'nat', '--list-rules');
 }
 
 /** A container that does nothing but hold a network namespace which an ambassador shares, and which outlives it. */
@@ -102,7 +95,7 @@ test('rules that somebody flushes are put back', async () => {
   const ambassador = await Ambassador.start(engine);
   await caller(docker, 'caller', { links, env });
   const standing = await rulesOf('backends');
-  await inNetworkOf('backends', 'nft', 'flush', 'ruleset');
+  await engine.inNetworkOf('backends', 'nft', 'flush', 'ruleset');
   await ambassador.line({ level: 'warn', message: 'nat rules had vanished or were changed; put back' });
   assert.equal(await rulesOf('backends'), standing);
   assert.equal(await nameOfRedis(docker, 'caller'), 'redis-1');
@@ -146,7 +139,7 @@ test("rules of Docker's DNS and of iptables-legacy stand beside ours, work, and 
   await redis(docker, 'redis-1', { network: 'own' });
   await holder('own');
   const foreign = '--append PREROUTING --protocol tcp --dport 6379 --jump REDIRECT --to-ports 1';
-  await inNetworkOf('backends', 'iptables-legacy', '--table', 'nat', ...foreign.split(' '));
+  await engine.inNetworkOf('backends', 'iptables-legacy', '--table', 'nat', ...foreign.split(' '));
   const before = { nft: await rulesOf('backends'), legacy: await legacyRulesOf('backends') };
   assert.match(before.nft, /127\.0\.0\.11/);
   assert.match(before.legacy, /--dport 6379/);
