@@ -62,8 +62,12 @@ export class Steering implements Part {
     const program = keep(
       bpf.loadProgram('nuncio_steer', 'socketLookup', steer({ listeners, proof }, exceptPorts)),
     );
-    const namespace = keep(openSync(ownNamespace, 'r'));
-    keep(bpf.link(program, namespace, 'socketLookup'));
+    const namespace = openSync(ownNamespace, 'r');
+    try {
+      keep(bpf.link(program, namespace, 'socketLookup'));
+    } finally {
+      closeSync(namespace);
+    }
     return (port) => bpf.update(proof, firstKey, word(port));
   }
 
