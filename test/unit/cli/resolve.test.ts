@@ -32,7 +32,7 @@ function setUp(isWatching: boolean, refusal?: AppError) {
       },
     },
     connect: async ({ ip }) => (ip === a.ip ? undefined : 'ECONNREFUSED'),
-    knownSince: ({ ip }) => (ip === a.ip ? Date.now() - 300_000 : undefined),
+    knownSince: ({ ip }) => (ip === a.ip ? Date.now() - 301_000 : undefined),
     print: (line) => {
       printed.push(line);
       for (const wake of waiting) wake();
