@@ -40,6 +40,8 @@ const full = {
   settleMs: 1000,
   idleConnections: 4000,
 };
+/** The same proxy twice is more than two minutes have room for. */
+const quickPaths = pathNames.filter((name) => name !== 'nuncio-nat');
 const quick: typeof full = {
   rounds: 2,
   slowRounds: 1,
@@ -65,8 +67,8 @@ export function readOptions(
   });
   if (given.help === true) return 'help';
 
-  function names<T extends string>(flag: string, known: readonly T[]): readonly T[] {
-    if (given[flag] === undefined) return known;
+  function names<T extends string>(flag: string, known: readonly T[], usual = known): readonly T[] {
+    if (given[flag] === undefined) return usual;
     const wanted = String(given[flag]).split(',');
     for (const name of wanted) {
       if (!known.some((one) => one === name))
@@ -85,7 +87,7 @@ export function readOptions(
   const lengths = given.quick === true ? quick : full;
   const rounds = count('rounds', 100) ?? lengths.rounds;
   const parts = names('only', partNames);
-  const paths = names('paths', pathNames);
+  const paths = names('paths', pathNames, given.quick === true ? quickPaths : pathNames);
   const nuncioArguments = String(given.nuncio ?? '')
     .split(/\s+/)
     .filter(Boolean);

@@ -21,6 +21,11 @@ describe("the benchmark's arguments", () => {
     assert.deepEqual([mode, rounds, parts.length, paths.length, isPublished], ['full', 5, 6, 6, true]);
   });
 
+  it('leave one path out of a quick run, which has two minutes', () => {
+    assert.equal(options('--quick').paths.includes('nuncio-nat'), false);
+    assert.deepEqual(options('--quick', '--paths=nuncio-nat').paths, ['nuncio-nat']);
+  });
+
   it('choose parts and paths, in the usual order', () => {
     assert.deepEqual(options('--only', 'memory,requests').parts, ['requests', 'memory']);
     assert.deepEqual(options('--paths=nuncio-proxy,direct').paths, ['direct', 'nuncio-proxy']);
