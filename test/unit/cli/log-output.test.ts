@@ -55,4 +55,18 @@ describe('LogOutput', () => {
     output.write('later\n');
     assert.equal(lost.length, 1);
   });
+
+  it('counts every line of many that are lost in one go', async () => {
+    const pipe = new Pipe();
+    pipe.isRead = false;
+    const lost: number[] = [];
+    const output = new LogOutput(pipe, (lines) => lost.push(lines));
+    output.write(line.repeat(4097));
+    await Promise.resolve();
+    output.write('one\ntwo\nthree\n');
+    pipe.readOn();
+    output.write('last\n');
+    await Promise.resolve();
+    assert.deepEqual(lost, [3]);
+  });
 });
